@@ -1,1 +1,5 @@
-//! polar-sync.
+//! polar-sync keeps Postgres in step with Polar AccessLink for every connected user.
+
+pub mod clock;
+pub mod model;
+pub mod store;

@@ -1,0 +1,39 @@
+//! Errors of the store.
+
+/// A statement failed. The message names what was being done; the cause is the source.
+#[derive(Debug, thiserror::Error)]
+#[error("Postgres: {doing}")]
+pub struct StoreError {
+    doing: &'static str,
+    #[source]
+    source: sqlx::Error,
+}
+
+impl StoreError {
+    /// The error of an operation, to be given to `map_err`.
+    pub(super) const fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
+        move |source| Self { doing, source }
+    }
+
+    /// Whether the same call may succeed later: the server is away, restarting, full or shed the
+    /// transaction; everything else is a bug or a schema that does not fit.
+    pub fn is_transient(&self) -> bool {
+        match &self.source {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => {
+                // Classes: 08 connection, 40 rollback, 53 resources, 57 operator intervention.
+                error.code().is_some_and(|code| {
+                    ["08", "40", "53", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                })
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Every SQL statement, and the only way to a Postgres transaction.
+//!
+//! Owns the pool, migrations, and one file of functions for each noun of the ledger. Functions that
+//! write take a [`Tx`], so a write outside a transaction does not compile. Must never import
+//! `accesslink`, and must never wait for anything but Postgres while a [`Tx`] is open.
+//!
+//! To add a statement: put it into the file of its noun, checked with `sqlx::query!`, and run
+//! `make sqlx` to refresh the offline data.
+
+mod error;
+mod pool;
+mod tx;
+
+pub use error::StoreError;
+pub use pool::{ConnectError, Store};
+pub use tx::Tx;

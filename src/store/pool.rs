@@ -1,0 +1,63 @@
+//! The pool of connections to Postgres.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{StoreError, Tx};
+
+/// How long a caller waits for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The database of polar-sync.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one of Postgres.
+    #[error("database.url is not a Postgres URL; expected postgres://user@host/database")]
+    Url(#[source] sqlx::Error),
+    /// No connection within the time-out.
+    #[error("Postgres cannot be reached; check database.url and that the server runs")]
+    Unreachable(#[source] sqlx::Error),
+}
+
+impl Store {
+    /// Connects, and tries the connection once.
+    pub async fn connect(url: &str, connections_max: u32) -> Result<Self, ConnectError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(ConnectError::Url)?
+            .application_name("polar-sync");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(ConnectError::Unreachable)?;
+        Ok(Self { pool })
+    }
+
+    /// Begins a Postgres transaction; `name` is its label in metrics.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
+        // Set locally, never assumed: what is committed here is durable before Polar deletes it.
+        let inner = self
+            .pool
+            .begin_with("BEGIN; SET LOCAL synchronous_commit = on")
+            .await
+            .map_err(StoreError::while_doing("begin"))?;
+        Ok(Tx::new(name, inner))
+    }
+
+    /// The pool, for statements of this module that need no transaction.
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}

@@ -1,0 +1,34 @@
+//! A Postgres transaction.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::StoreError;
+
+/// An open Postgres transaction. Dropping it rolls it back; [`Tx::commit`] makes it durable.
+#[must_use = "a transaction that is not committed is rolled back"]
+#[derive(Debug)]
+pub struct Tx {
+    name: &'static str,
+    inner: Transaction<'static, Postgres>,
+}
+
+impl Tx {
+    pub(super) fn new(name: &'static str, inner: Transaction<'static, Postgres>) -> Self {
+        Self { name, inner }
+    }
+
+    /// Commits. When this returns, what was written is durable.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.inner
+            .commit()
+            .await
+            .map_err(StoreError::while_doing("commit"))?;
+        metrics::counter!("polar_sync_store_tx_total", "name" => self.name).increment(1);
+        Ok(())
+    }
+
+    /// The connection, for statements of this module.
+    pub(super) fn db(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+}
