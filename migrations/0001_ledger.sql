@@ -154,11 +154,13 @@ CREATE UNIQUE INDEX remote_transaction_current ON polar_sync.remote_transaction 
 CREATE TABLE polar_sync.raw_body (
     connection_id uuid NOT NULL,
     sha256 bytea NOT NULL,
-    -- zstd; stored as it is, since Postgres would only compress it again in vain.
-    body bytea STORAGE EXTERNAL NOT NULL,
+    -- zstd
+    body bytea NOT NULL,
     length_bytes integer NOT NULL,
     PRIMARY KEY (connection_id, sha256)
 );
+-- Stored as it is: Postgres would only try in vain to compress it again.
+ALTER TABLE polar_sync.raw_body ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE TABLE polar_sync.raw_item (
     connection_id uuid NOT NULL,
     kind text NOT NULL,
