@@ -27,7 +27,6 @@ CREATE TABLE polar_sync.connection (
     ended_at timestamptz,
     connected_at timestamptz NOT NULL,
     registered_at timestamptz,
-    last_success_at timestamptz,
     -- Tokens are sealed with AES-256-GCM; the associated data binds them to this row.
     access_token bytea,
     refresh_token bytea,
@@ -54,7 +53,8 @@ CREATE TABLE polar_sync.sync_state (
     lease_until timestamptz,
     queued_lane text,
     queued_entry text,
-    queued_at timestamptz
+    queued_at timestamptz,
+    last_success_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX sync_state_queued ON polar_sync.sync_state (queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX sync_state_leased ON polar_sync.sync_state (lease_until) WHERE lease_until IS NOT NULL;
@@ -137,12 +137,11 @@ CREATE TABLE polar_sync.remote_transaction (
     phase text NOT NULL CHECK (phase IN
         ('opening', 'open', 'durable', 'committing', 'blocked', 'lapsed', 'committed', 'unconfirmed', 'empty')),
     polar_transaction_id bigint,
-    -- When its create was first sent: its life at Polar cannot have begun earlier.
+    -- When the first create that can have opened it was sent: its life cannot have begun earlier.
     created_at timestamptz NOT NULL,
+    -- When the last create was sent: its life cannot have begun later.
+    last_create_at timestamptz NOT NULL,
     items text[] NOT NULL DEFAULT '{}',
-    include text[] NOT NULL DEFAULT '{}',
-    attempts integer NOT NULL DEFAULT 0,
-    error text,
     accepted_loss text[] NOT NULL DEFAULT '{}',
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (connection_id, remote_id)

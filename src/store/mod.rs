@@ -7,8 +7,13 @@
 //! To add a statement: put it into the file of its noun, checked with `sqlx::query!`, and run
 //! `make sqlx` to refresh the offline data.
 
+pub mod connection;
 mod error;
+pub mod lease;
 mod pool;
+pub mod remote;
+pub mod request;
+pub mod run;
 mod tx;
 
 pub use error::StoreError;
