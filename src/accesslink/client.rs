@@ -17,7 +17,7 @@ use super::{
     Accept, Call, Error, Operation,
     circuit::Circuit,
     error::{Broken, Meaning, Status, read_status},
-    meter::{Meter, RateLimit, Urgency, retry_after},
+    meter::{Closed, Meter, Permit, RateLimit, Urgency, retry_after},
     wire,
 };
 use crate::clock::Clock;
@@ -118,9 +118,9 @@ impl Client {
         &self.settings.origin
     }
 
-    /// How many calls may be sent now.
-    pub async fn room(&self, urgency: Urgency) -> u64 {
-        self.meter.room(urgency).await
+    /// Whether `calls` more may be sent now.
+    pub async fn room_for(&self, calls: u32, urgency: Urgency) -> Result<(), Closed> {
+        self.meter.room_for(calls, urgency).await
     }
 
     /// Sends a call; repeats it in place a few times when that is worth it. The creation of a
@@ -162,12 +162,13 @@ impl Client {
         self.circuit
             .admit(self.clock.now())
             .map_err(|until| Meaning::CircuitOpen { until })?;
-        self.meter
+        let permit = self
+            .meter
             .acquire(urgency)
             .await
             .map_err(Meaning::WindowClosed)?;
         let started = self.clock.now();
-        let result = self.exchange(call, credential).await;
+        let result = self.exchange(call, credential, permit).await;
         let code = match &result {
             Ok((status, _)) => status.to_string(),
             Err(meaning) => meaning.class().to_owned(),
@@ -188,17 +189,23 @@ impl Client {
         &self,
         call: &Call,
         credential: Credential<'_>,
+        permit: Box<dyn Permit>,
     ) -> Result<(u16, Answer), Meaning> {
-        let request = self.request(call, credential);
-        let response = request.send().await.map_err(|error| transport(&error))?;
+        let response = match self.request(call, credential).send().await {
+            Ok(response) => response,
+            Err(error) => {
+                permit.answered(None);
+                return Err(transport(&error));
+            }
+        };
         let status = response.status().as_u16();
         let limit = RateLimit::from_headers(response.headers());
         if status == 429 {
-            self.meter
+            permit
                 .refused(retry_after(response.headers()), limit)
                 .await;
-        } else if let Some(limit) = limit {
-            self.meter.observe(limit);
+        } else {
+            permit.answered(limit);
         }
         match read_status(call.operation, status)? {
             Status::Empty => Ok((status, Answer::Empty)),

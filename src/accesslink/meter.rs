@@ -22,21 +22,27 @@ pub struct Closed {
     pub until: Timestamp,
 }
 
-/// Grants permission to send, and learns from every answer. Shared by all workers of the client,
-/// since Polar counts requests by client.
+/// Grants permission to send. Shared by all workers of the client, since Polar counts requests by
+/// client.
 pub trait Meter: Send + Sync + fmt::Debug {
     /// Takes one permit.
-    fn acquire(&self, urgency: Urgency) -> BoxFuture<'_, Result<(), Closed>>;
+    fn acquire(&self, urgency: Urgency) -> BoxFuture<'_, Result<Box<dyn Permit>, Closed>>;
 
-    /// How many calls may be sent now.
-    fn room(&self, urgency: Urgency) -> BoxFuture<'_, u64>;
+    /// Whether `calls` more may be sent now.
+    fn room_for(&self, calls: u32, urgency: Urgency) -> BoxFuture<'_, Result<(), Closed>>;
+}
 
-    /// Learns from the headers of an answer.
-    fn observe(&self, limit: RateLimit);
+/// The permission to send one call, which learns from its answer.
+pub trait Permit: Send {
+    /// The call was answered, or failed on its way; `limit` is what its headers said.
+    fn answered(self: Box<Self>, limit: Option<RateLimit>);
 
-    /// Learns that a call was refused with 429.
-    fn refused(&self, retry_after: Option<Duration>, limit: Option<RateLimit>)
-    -> BoxFuture<'_, ()>;
+    /// The call was refused with 429.
+    fn refused(
+        self: Box<Self>,
+        retry_after: Option<Duration>,
+        limit: Option<RateLimit>,
+    ) -> BoxFuture<'static, ()>;
 }
 
 /// Both of Polar's windows, as the headers of an answer tell them: 15 minutes and 24 hours.
