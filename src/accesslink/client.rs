@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use metrics::{counter, histogram};
+use ::metrics::{counter, histogram};
 use reqwest::{
     Response,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
@@ -20,7 +20,7 @@ use super::{
     meter::{Closed, Meter, Permit, RateLimit, Urgency, retry_after},
     wire,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, telemetry::metrics};
 
 /// Idle connections that are kept to the host.
 const IDLE_CONNECTIONS_MAX: usize = 64;
@@ -174,9 +174,9 @@ impl Client {
             Err(meaning) => meaning.class().to_owned(),
         };
         let took = self.clock.now().duration_since(started);
-        counter!("polar_sync_accesslink_requests_total", "operation" => call.operation.as_str(), "code" => code)
+        counter!(metrics::REQUESTS, "operation" => call.operation.as_str(), "code" => code)
             .increment(1);
-        histogram!("polar_sync_accesslink_request_seconds", "operation" => call.operation.as_str())
+        histogram!(metrics::REQUEST_DURATION, "operation" => call.operation.as_str())
             .record(took.as_secs_f64());
         match &result {
             Err(meaning) if meaning.is_outage() => self.circuit.failed(self.clock.now()),

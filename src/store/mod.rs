@@ -9,6 +9,7 @@
 
 pub mod connection;
 mod error;
+pub mod event;
 pub mod lease;
 mod pool;
 pub mod remote;
