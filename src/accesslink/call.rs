@@ -48,6 +48,13 @@ pub enum Accept {
     Gpx,
 }
 
+impl Operation {
+    /// Whether it is sent for its effect, so that the body of its answer is not needed.
+    pub(super) const fn is_an_act(self) -> bool {
+        matches!(self, Self::RegisterUser | Self::DeleteUser | Self::CommitTransaction)
+    }
+}
+
 impl Accept {
     pub(super) const fn media_type(self) -> &'static str {
         match self {

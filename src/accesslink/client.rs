@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
 use ::metrics::{counter, histogram};
+use bytes::{Bytes, BytesMut};
 use reqwest::{
     Response,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
@@ -20,7 +20,7 @@ use super::{
     meter::{Closed, Meter, Permit, RateLimit, Urgency, retry_after},
     wire,
 };
-use crate::{clock::Clock, telemetry::metrics};
+use crate::{clock::Clock, secret::Token, telemetry::metrics};
 
 /// Idle connections that are kept to the host.
 const IDLE_CONNECTIONS_MAX: usize = 64;
@@ -58,7 +58,7 @@ pub enum Credential<'a> {
     /// The client itself.
     Client,
     /// A user.
-    User(&'a SecretString),
+    User(&'a Token),
 }
 
 /// A usable answer.
@@ -66,7 +66,9 @@ pub enum Credential<'a> {
 pub enum Answer {
     /// The complete body that was asked for.
     Body(Bytes),
-    /// Success without a body: nothing new, no data, done.
+    /// 200 to a call that was sent for its effect.
+    Done,
+    /// 204: nothing new, no data, no such user.
     Empty,
 }
 
@@ -201,17 +203,16 @@ impl Client {
         let status = response.status().as_u16();
         let limit = RateLimit::from_headers(response.headers());
         if status == 429 {
-            permit
-                .refused(retry_after(response.headers()), limit)
-                .await;
+            permit.refused(retry_after(response.headers()), limit).await;
         } else {
             permit.answered(limit);
         }
         match read_status(call.operation, status)? {
+            Status::Done => Ok((status, Answer::Done)),
             Status::Empty => Ok((status, Answer::Empty)),
             Status::Body => {
                 let body = self.complete_body(response, call.accept).await?;
-                Ok((status, body.map_or(Answer::Empty, Answer::Body)))
+                Ok((status, Answer::Body(body)))
             }
         }
     }
@@ -226,7 +227,7 @@ impl Client {
             .request(call.method.clone(), url)
             .header(ACCEPT, call.accept.media_type());
         let request = match credential {
-            Credential::User(token) => request.bearer_auth(token.expose_secret()),
+            Credential::User(token) => request.bearer_auth(token.expose()),
             Credential::Client => request.basic_auth(
                 &self.settings.client_id,
                 Some(self.settings.client_secret.expose_secret()),
@@ -242,12 +243,12 @@ impl Client {
         }
     }
 
-    /// The whole body, if it is one of the type that was asked for. `None` for an empty one.
+    /// The whole body, if it is one of the type that was asked for.
     async fn complete_body(
         &self,
         mut response: Response,
         accept: Accept,
-    ) -> Result<Option<Bytes>, Meaning> {
+    ) -> Result<Bytes, Meaning> {
         let max = self.settings.body_max_bytes;
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(&error))? {
@@ -265,7 +266,7 @@ impl Client {
             Accept::Gpx => wire::gpx::check_complete(&body),
         };
         match complete {
-            Ok(()) => Ok(Some(body)),
+            Ok(()) => Ok(body),
             Err(_) if looks_like_markup(&body) && accept == Accept::Json => {
                 Err(Meaning::Broken(Broken::WrongType))
             }

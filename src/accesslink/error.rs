@@ -102,6 +102,8 @@ pub enum Meaning {
 pub(super) enum Status {
     /// With the body that was asked for.
     Body,
+    /// Done; a body, if there is one, says nothing that is needed.
+    Done,
     /// Success without a body: nothing new, no data, done.
     Empty,
 }
@@ -109,8 +111,7 @@ pub(super) enum Status {
 /// The one place where a status gets its meaning.
 pub(super) fn read_status(operation: Operation, status: u16) -> Result<Status, Meaning> {
     match status {
-        // A commit is documented with 200 and answers without a body.
-        200 | 201 if operation == Operation::CommitTransaction => Ok(Status::Empty),
+        200 | 201 if operation.is_an_act() => Ok(Status::Done),
         200 | 201 => Ok(Status::Body),
         204 => Ok(Status::Empty),
         401 => Err(Meaning::Unauthorized),
@@ -187,7 +188,7 @@ mod tests {
         for (operation, status, meaning) in [
             (CreateTransaction, 201, Ok(Status::Body)),
             (CreateTransaction, 204, Ok(Status::Empty)),
-            (CommitTransaction, 200, Ok(Status::Empty)),
+            (CommitTransaction, 200, Ok(Status::Done)),
             (CommitTransaction, 204, Ok(Status::Empty)),
             (GetItem, 200, Ok(Status::Body)),
             (GetItem, 302, Err(Meaning::Redirected(302))),

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::{BuildError, http_client};
-use crate::clock::Clock;
+use crate::{clock::Clock, secret::Token};
 
 /// The scope of AccessLink.
 const SCOPE: &str = "accesslink.read_all";
@@ -48,9 +48,9 @@ pub struct OAuthSettings {
 #[derive(Debug, Clone)]
 pub struct TokenSet {
     /// The bearer token.
-    pub access_token: SecretString,
+    pub access_token: Token,
     /// For servers that have them; Polar's v3 has none.
-    pub refresh_token: Option<SecretString>,
+    pub refresh_token: Option<Token>,
     /// When the token says that it ends.
     pub expires_at: Option<Timestamp>,
     /// The Polar user that it belongs to; a refresh may leave it out.
@@ -145,8 +145,8 @@ impl OAuth {
     }
 
     /// Exchanges a refresh token.
-    pub async fn refresh(&self, refresh_token: &SecretString) -> Result<TokenSet, OAuthError> {
-        let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+    pub async fn refresh(&self, refresh_token: &Token) -> Result<TokenSet, OAuthError> {
+        let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let answer = self
             .client
             .exchange_refresh_token(&refresh_token)

@@ -60,7 +60,9 @@ impl Connected {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The Polar account belongs to another user.
-    #[error("Polar account {polar_user_id} is connected to another user; erase that user's connection first")]
+    #[error(
+        "Polar account {polar_user_id} is connected to another user; erase that user's connection first"
+    )]
     AccountTaken {
         /// Polar's id.
         polar_user_id: i64,
@@ -92,12 +94,18 @@ pub async fn connect(
 ) -> Result<Connected, ConnectError> {
     let account = store.connection_of_polar_user(new.polar_user_id).await?;
     if account.is_some_and(|row| row.user_id != *new.user_id) {
-        return Err(ConnectError::AccountTaken { polar_user_id: new.polar_user_id });
+        return Err(ConnectError::AccountTaken {
+            polar_user_id: new.polar_user_id,
+        });
     }
     let existing = store.connection_of_user(new.user_id).await?;
-    let same = existing.as_ref().filter(|row| row.polar_user_id == new.polar_user_id);
+    let same = existing
+        .as_ref()
+        .filter(|row| row.polar_user_id == new.polar_user_id);
     if existing.is_some() && same.is_none() && replace == Replace::Reject {
-        return Err(ConnectError::OtherAccount { user_id: new.user_id.clone() });
+        return Err(ConnectError::OtherAccount {
+            user_id: new.user_id.clone(),
+        });
     }
     let connected = match same {
         Some(row) => Connected::Again(row.connection_id),
@@ -108,7 +116,10 @@ pub async fn connect(
     match connected {
         Connected::Again(id) => tx.reconnect(id, new.registered, &sealed).await?,
         Connected::New(connection_id) => {
-            if let Some(ConnectionRow { connection_id: old, .. }) = &existing {
+            if let Some(ConnectionRow {
+                connection_id: old, ..
+            }) = &existing
+            {
                 tx.end_connection(*old).await?;
             }
             let row = NewConnection {
@@ -122,7 +133,8 @@ pub async fn connect(
         }
     }
     tx.insert_request(connected.id(), first_sync).await?;
-    tx.insert_event(&Event::connection_active(new.user_id)).await?;
+    tx.insert_event(&Event::connection_active(new.user_id))
+        .await?;
     tx.commit().await?;
     Ok(connected)
 }

@@ -56,7 +56,10 @@ pub fn judge(rules: HoldRules, evidence: &Evidence) -> Verdict {
     Verdict::Revoked
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of users are far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of users are far below 2^52"
+)]
 fn is_mass(rules: HoldRules, numbers: Numbers) -> bool {
     let suspects = numbers.suspect_lately as f64;
     // A suspect was active until it was refused.
@@ -71,7 +74,10 @@ mod tests {
 
     use super::*;
 
-    const RULES: HoldRules = HoldRules { share: 0.05, min: 20 };
+    const RULES: HoldRules = HoldRules {
+        share: 0.05,
+        min: 20,
+    };
     const MINUTES: Duration = Duration::from_mins(10);
 
     #[rstest]
@@ -96,8 +102,16 @@ mod tests {
         #[case] has_others: bool,
         #[case] verdict: Verdict,
     ) {
-        let numbers = Numbers { active, suspect_lately };
-        let evidence = Evidence { numbers, suspect_for, others_succeed, has_others };
+        let numbers = Numbers {
+            active,
+            suspect_lately,
+        };
+        let evidence = Evidence {
+            numbers,
+            suspect_for,
+            others_succeed,
+            has_others,
+        };
         assert_eq!(judge(RULES, &evidence), verdict);
     }
 }

@@ -46,7 +46,9 @@ pub(super) fn open(
         refresh: sealed
             .refresh_token
             .as_ref()
-            .map(|bytes| keyring.open_token(&sealed.key_id, &aad(connection, "refresh_token"), bytes))
+            .map(|bytes| {
+                keyring.open_token(&sealed.key_id, &aad(connection, "refresh_token"), bytes)
+            })
             .transpose()?,
     })
 }

@@ -64,9 +64,21 @@ impl Session {
         connection: ConnectionRow,
         urgency: Urgency,
     ) -> Result<Self, KeyError> {
-        let tokens = open(&access.keyring, connection.connection_id, &connection.tokens)?;
-        let held = Held { tokens, generation: connection.token_generation };
-        Ok(Self { access, connection, urgency, held: Mutex::new(held) })
+        let tokens = open(
+            &access.keyring,
+            connection.connection_id,
+            &connection.tokens,
+        )?;
+        let held = Held {
+            tokens,
+            generation: connection.token_generation,
+        };
+        Ok(Self {
+            access,
+            connection,
+            urgency,
+            held: Mutex::new(held),
+        })
     }
 
     /// The connection, as it was when the session was opened.
@@ -105,8 +117,11 @@ impl Session {
     }
 
     async fn send_with(&self, call: &Call, tokens: &OpenTokens) -> Result<Answer, Error> {
-        let credential = Credential::User(tokens.access.secret());
-        self.access.client.send(call, credential, self.urgency).await
+        let credential = Credential::User(&tokens.access);
+        self.access
+            .client
+            .send(call, credential, self.urgency)
+            .await
     }
 
     /// Other tokens than those of `generation`, which were refused: somebody else's, or refreshed
@@ -115,15 +130,21 @@ impl Session {
         // Held over the exchange on purpose: concurrent calls of this session wait for one refresh.
         let mut held = self.held.lock().await;
         if held.generation == generation && !self.adopt_newer(&mut held).await? {
-            let Some(refresh_token) = &held.tokens.refresh else { return Ok(None) };
-            match self.access.oauth.refresh(refresh_token.secret()).await {
+            let Some(refresh_token) = &held.tokens.refresh else {
+                return Ok(None);
+            };
+            match self.access.oauth.refresh(refresh_token).await {
                 Ok(mut fresh) => {
                     // A server that does not rotate leaves the refresh token out of its answer.
                     fresh.refresh_token =
-                        fresh.refresh_token.or_else(|| Some(refresh_token.secret().clone()));
+                        fresh.refresh_token.or_else(|| Some(refresh_token.clone()));
                     let id = self.connection.connection_id;
                     let sealed = seal(&self.access.keyring, id, &fresh)?;
-                    let stored = self.access.store.replace_tokens(id, generation, &sealed).await?;
+                    let stored = self
+                        .access
+                        .store
+                        .replace_tokens(id, generation, &sealed)
+                        .await?;
                     match stored {
                         Some(generation) => {
                             let tokens = open(&self.access.keyring, id, &sealed)?;
@@ -154,7 +175,10 @@ impl Session {
         });
         if let Some(row) = &newer {
             let tokens = open(&self.access.keyring, row.connection_id, &row.tokens)?;
-            *held = Held { tokens, generation: row.token_generation };
+            *held = Held {
+                tokens,
+                generation: row.token_generation,
+            };
         }
         Ok(newer.is_some())
     }

@@ -20,7 +20,7 @@ pub enum Standing {
 pub async fn ask(session: &Session) -> Result<Standing, SessionError> {
     let polar_user_id = session.connection().polar_user_id;
     match session.send(&Call::get_user(polar_user_id)).await {
-        Ok(Answer::Body(_)) => Ok(Standing::Good),
+        Ok(Answer::Body(_) | Answer::Done) => Ok(Standing::Good),
         Ok(Answer::Empty) => Ok(Standing::Unknown),
         Err(SessionError::Call(error)) => match error.meaning {
             Meaning::Unauthorized => Ok(Standing::Unauthorized),

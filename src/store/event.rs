@@ -68,7 +68,9 @@ impl Event {
             ConnectionState::ConsentRequired => "connection.consent_required",
             ConnectionState::Expired => "connection.expired",
             ConnectionState::Erased => "connection.erased",
-            ConnectionState::Suspect | ConnectionState::Paused | ConnectionState::Erasing => return None,
+            ConnectionState::Suspect | ConnectionState::Paused | ConnectionState::Erasing => {
+                return None;
+            }
         };
         Some(Self::of_user(kind, user_id))
     }
@@ -123,8 +125,8 @@ pub struct StoredEvent {
 impl Tx {
     /// Writes an event down, to be published after this transaction.
     pub async fn insert_event(&mut self, event: &Event) -> Result<StoredEvent, StoreError> {
-        let body = serde_json::to_value(event)
-            .map_err(|error| StoreError::decoding("an event", error))?;
+        let body =
+            serde_json::to_value(event).map_err(|error| StoreError::decoding("an event", error))?;
         let body = sqlx::query_scalar!(
             r#"INSERT INTO polar_sync.event (event_id, body, created_at)
                SELECT $1, jsonb_set($2, '{at}', to_jsonb(t))::text, t FROM polar_sync.now() t
@@ -135,14 +137,21 @@ impl Tx {
         .fetch_one(self.db())
         .await
         .map_err(StoreError::while_doing("write an event down"))?;
-        Ok(StoredEvent { event_id: event.id, body })
+        Ok(StoredEvent {
+            event_id: event.id,
+            body,
+        })
     }
 }
 
 impl Store {
     /// Events that were written at least `age_s` seconds ago and are still here: whoever was to
     /// publish them did not.
-    pub async fn overdue_events(&self, age_s: f64, limit: i64) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn overdue_events(
+        &self,
+        age_s: f64,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         sqlx::query_as!(
             StoredEvent,
             "SELECT event_id, body FROM polar_sync.event

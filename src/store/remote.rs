@@ -60,9 +60,34 @@ pub struct Remote {
     pub accepted_loss: Vec<String>,
 }
 
+/// What has to be written down of the transactions of one kind.
+#[derive(Debug, Clone)]
+pub struct Changes<'a> {
+    /// The transactions, those that ended before the current one.
+    pub remotes: Vec<&'a Remote>,
+    /// Until when an empty answer is not believed.
+    pub distrust_empty_until: Option<Timestamp>,
+}
+
 impl Tx {
-    /// Writes a transaction of `kind` down as it stands. One that turned out empty leaves no row.
-    pub async fn save_remote(
+    /// Writes down how the transactions of a kind stand.
+    pub async fn save_transactions(
+        &mut self,
+        lease: &Lease,
+        kind: TransactionalKind,
+        changes: Changes<'_>,
+    ) -> Result<(), StoreError> {
+        for remote in changes.remotes {
+            self.save_remote(lease, kind, remote).await?;
+        }
+        if let Some(until) = changes.distrust_empty_until {
+            self.save_doubt(lease, kind, until).await?;
+        }
+        Ok(())
+    }
+
+    /// One that turned out empty leaves no row.
+    async fn save_remote(
         &mut self,
         lease: &Lease,
         kind: TransactionalKind,
@@ -110,8 +135,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Until when an empty answer of this kind is not believed.
-    pub async fn save_doubt(
+    async fn save_doubt(
         &mut self,
         lease: &Lease,
         kind: TransactionalKind,
@@ -119,7 +143,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE polar_sync.kind_state SET distrust_empty_until = greatest(distrust_empty_until, $3)
-             WHERE connection_id = $1 AND kind = $2",
+             WHERE connection_id = $1 AND kind = $2
+               AND distrust_empty_until IS DISTINCT FROM greatest(distrust_empty_until, $3)",
             lease.connection_id.0,
             kind.as_str(),
             until.to_sqlx() as _

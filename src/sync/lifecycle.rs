@@ -24,7 +24,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::store::remote::{Phase, Remote};
+use crate::store::remote::{Changes, Phase, Remote};
 
 /// How long AccessLink's transactions live.
 #[derive(Debug, Clone, Copy)]
@@ -104,14 +104,23 @@ impl Transactions {
         self.current.as_ref()
     }
 
-    /// Until when an empty answer is not believed.
-    pub fn distrust_empty_until(&self) -> Option<Timestamp> {
-        self.distrust_empty_until
+    /// What has to be written down: the transactions that ended since [`Self::saved`], and the
+    /// current one.
+    pub fn changes(&self) -> Changes<'_> {
+        Changes {
+            remotes: self.closed.iter().chain(&self.current).collect(),
+            distrust_empty_until: self.distrust_empty_until,
+        }
     }
 
-    /// The transactions that ended since the last call, to be written down.
-    pub fn take_closed(&mut self) -> Vec<Remote> {
-        std::mem::take(&mut self.closed)
+    /// Whether transactions ended that are not written down yet.
+    pub fn is_dirty(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// What [`Self::changes`] said is written down.
+    pub fn saved(&mut self) {
+        self.closed.clear();
     }
 
     /// What to do next.
@@ -169,6 +178,11 @@ impl Transactions {
             remote.phase = Phase::Open;
             remote.transaction_id = Some(transaction_id);
         }
+    }
+
+    /// The create was refused, or not sent after all: it opened nothing.
+    pub fn create_refused(&mut self) {
+        self.close(Phase::Empty);
     }
 
     /// Polar has nothing new to open a transaction for, or does not say so.
@@ -285,11 +299,9 @@ mod tests {
     }
 
     fn phases(transactions: &mut Transactions) -> Vec<Phase> {
-        transactions
-            .take_closed()
-            .iter()
-            .map(|remote| remote.phase)
-            .collect()
+        let phases = transactions.closed.iter().map(|remote| remote.phase).collect();
+        transactions.saved();
+        phases
     }
 
     #[test]
