@@ -53,6 +53,7 @@ pub mod config;
 pub mod connection;
 pub mod exit;
 pub mod model;
+pub mod normalize;
 pub mod ops;
 pub mod secret;
 pub mod store;
