@@ -553,21 +553,22 @@ DECLARE
     uncommented record;
 BEGIN
     FOR uncommented IN
-        SELECT c.table_name, c.column_name, d.description
-        FROM information_schema.columns c
+        SELECT c.relname AS view, a.attname AS col, d.description
+        FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
         JOIN (VALUES
             ('user_id', 'The platform''s own id of the user.'),
             ('workout_id', 'The workout, as in workouts.'),
             ('sleep_id', 'The night, as in sleeps.'),
             ('device_id', 'Id of the device.'),
             ('revision', 'From 1; grows with every change of the record.'),
-            ('updated_at', 'When this revision was stored.')) AS d (column_name, description)
-            USING (column_name)
-        WHERE c.table_schema = 'api_v1'
-            AND col_description(format('api_v1.%I', c.table_name)::regclass, c.ordinal_position) IS NULL
+            ('updated_at', 'When this revision was stored.')) AS d (attname, description)
+            ON d.attname = a.attname
+        WHERE c.relnamespace = 'api_v1'::regnamespace AND c.relkind = 'v'
+            AND col_description(c.oid, a.attnum) IS NULL
     LOOP
         EXECUTE format('COMMENT ON COLUMN api_v1.%I.%I IS %L',
-            uncommented.table_name, uncommented.column_name, uncommented.description);
+            uncommented.view, uncommented.col, uncommented.description);
     END LOOP;
 END $$;
 
