@@ -10,6 +10,20 @@ CREATE INDEX connection_every_user ON polar_sync.connection (user_id);
 CREATE INDEX raw_item_body ON polar_sync.raw_item (connection_id, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX quarantine_body ON polar_sync.quarantine (connection_id, sha256);
 
+-- The raw items that only their age keeps: neither beside a part in quarantine, nor of an AccessLink
+-- transaction that is not over.
+CREATE VIEW polar_sync.raw_item_disposable AS
+SELECT i.*
+FROM polar_sync.raw_item i
+WHERE NOT EXISTS (
+        SELECT FROM polar_sync.quarantine q
+        WHERE q.connection_id = i.connection_id AND q.kind = i.kind AND q.item = i.item
+            AND q.version = i.version)
+    AND NOT EXISTS (
+        SELECT FROM polar_sync.remote_transaction t
+        WHERE t.connection_id = i.connection_id AND t.kind = i.kind AND i.item = ANY (t.items)
+            AND t.phase IN ('opening', 'open', 'durable', 'committing', 'blocked'));
+
 CREATE TABLE polar_sync.workout (
     connection_id uuid NOT NULL,
     record_id uuid NOT NULL,

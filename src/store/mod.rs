@@ -7,8 +7,11 @@
 //! To add a statement: put it into the file of its noun, checked with `sqlx::query!`, and run
 //! `make sqlx` to refresh the offline data.
 
+pub mod changes;
 mod error;
 mod pool;
+pub mod raw;
+pub mod records;
 mod tx;
 
 pub use error::StoreError;
