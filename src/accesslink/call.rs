@@ -51,7 +51,10 @@ pub enum Accept {
 impl Operation {
     /// Whether it is sent for its effect, so that the body of its answer is not needed.
     pub(super) const fn is_an_act(self) -> bool {
-        matches!(self, Self::RegisterUser | Self::DeleteUser | Self::CommitTransaction)
+        matches!(
+            self,
+            Self::RegisterUser | Self::DeleteUser | Self::CommitTransaction
+        )
     }
 }
 

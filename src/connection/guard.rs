@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::store::connection::Standing as Numbers;
 
 /// A suspect is held at least this long before it may be revoked after a mass of them.
-pub const HOLD: Duration = Duration::from_hours(1);
+const HOLD: Duration = Duration::from_hours(1);
 
 /// Below this many suspects it is no mass.
 const MASS_MIN: f64 = 3.0;

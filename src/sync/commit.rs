@@ -30,6 +30,7 @@ pub(super) async fn commit(
         // It stays `committing`: anybody may send the commit again.
         Err(failure) => return Err(failure),
     };
-    metrics::counter!(TRANSACTIONS, "kind" => address.kind.as_str(), "outcome" => outcome).increment(1);
+    metrics::counter!(TRANSACTIONS, "kind" => address.kind.as_str(), "outcome" => outcome)
+        .increment(1);
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     accesslink,
     connection::SessionError,
     secret::KeyError,
-    store::{StoreError, lease::FenceError},
+    store::{StoreError, lease::FenceError, raw::RawError},
 };
 
 /// Why a kind could not be brought in step.
@@ -51,6 +51,9 @@ pub enum Failure {
     /// Postgres failed.
     #[error(transparent)]
     Store(StoreError),
+    /// A raw body could not be kept or read back.
+    #[error(transparent)]
+    Raw(RawError),
     /// A token could not be sealed or opened.
     #[error(transparent)]
     Key(KeyError),
@@ -75,6 +78,15 @@ impl From<SessionError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<RawError> for Failure {
+    fn from(error: RawError) -> Self {
+        match error {
+            RawError::Store(error) => Self::Store(error),
+            error => Self::Raw(error),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The second stage: lists a transaction and fetches its items, in batches of bounded size.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
 };
 
@@ -19,7 +19,10 @@ use crate::{
         error::{Broken, Meaning},
         wire,
     },
-    store::raw,
+    store::{
+        raw::{self, Held, RawKey, RawPart},
+        raw_latest,
+    },
 };
 
 /// A batch is recorded when it holds this much, whatever else is waiting.
@@ -39,8 +42,9 @@ pub(super) struct Listed {
     /// What could not be fetched whole, by item id or refused URL, and why.
     pub(super) broken: BTreeMap<String, Error>,
     pending: BTreeSet<i64>,
-    /// Bodies that an earlier transaction left here: item, version, part.
-    stored: HashSet<(String, String, String)>,
+    fetched: BTreeSet<i64>,
+    /// What an earlier transaction left here.
+    stored: HashMap<RawKey, Held>,
 }
 
 /// Some items of a transaction.
@@ -74,7 +78,8 @@ pub(super) async fn list(
         durable: BTreeSet::new(),
         broken: BTreeMap::new(),
         pending: BTreeSet::new(),
-        stored: HashSet::new(),
+        fetched: BTreeSet::new(),
+        stored: HashMap::new(),
     };
     if !listed.read(run).await? {
         transactions.gone(run.rules());
@@ -122,8 +127,8 @@ impl Listed {
             operation: Operation::ListTransaction,
             meaning: Meaning::Broken(broken),
         };
-        let urls = wire::transaction_items(self.address.kind, &body)
-            .map_err(|_| error(Broken::Shape))?;
+        let urls =
+            wire::transaction_items(self.address.kind, &body).map_err(|_| error(Broken::Shape))?;
         let origin = run.session.client().origin();
         self.items.clear();
         for (position, url) in urls.iter().enumerate() {
@@ -132,23 +137,69 @@ impl Listed {
                     self.items.insert(item_id);
                 }
                 Err(refused) => {
-                    self.broken.insert(format!("entry {position}"), error(Broken::Url(refused)));
+                    self.broken
+                        .insert(format!("entry {position}"), error(Broken::Url(refused)));
                 }
             }
         }
         self.pending = self
             .items
             .iter()
-            .filter(|item| !self.durable.contains(item) && !self.broken.contains_key(&item.to_string()))
+            .filter(|item| !self.fetched.contains(item))
             .copied()
             .collect();
         Ok(true)
     }
 }
 
+impl Listed {
+    /// Takes notice of an item that was recorded.
+    pub(super) fn note(&mut self, item: &FetchedItem) {
+        match &item.broken {
+            Some(error) => {
+                self.broken.insert(item.item_id.to_string(), error.clone());
+            }
+            None => {
+                self.durable.insert(item.item_id);
+            }
+        }
+    }
+
+    /// Whether an earlier transaction left this part here.
+    pub(super) fn was_stored(&self, part: &RawPart) -> bool {
+        let key = RawKey {
+            item: part.item.clone(),
+            version: part.version.clone(),
+            part: part.part.clone(),
+        };
+        self.stored.contains_key(&key)
+    }
+
+    /// What is listed and not durable, without what an operator gave up; and why the first of it is
+    /// not. `None` when everything is durable.
+    pub(super) fn not_durable(&self, accepted_loss: &[String]) -> Option<(Vec<String>, Error)> {
+        let mut open: BTreeSet<_> = self.broken.keys().cloned().collect();
+        let listed = self
+            .items
+            .iter()
+            .filter(|item| !self.durable.contains(item));
+        open.extend(listed.map(ToString::to_string));
+        open.retain(|item| !accepted_loss.contains(item));
+        let cause = self.broken.get(open.first()?).cloned().unwrap_or(Error {
+            operation: Operation::GetItem,
+            meaning: Meaning::Broken(Broken::CutOff),
+        });
+        Some((open.into_iter().collect(), cause))
+    }
+}
+
 /// Fetches pending items, some at once, until the batch is full or something goes wrong.
 async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
-    let mut batch = Batch { items: Vec::new(), trouble: None, is_last: false };
+    let mut batch = Batch {
+        items: Vec::new(),
+        trouble: None,
+        is_last: false,
+    };
     let pending: Vec<_> = listed.pending.iter().copied().collect();
     let (address, stored) = (listed.address, &listed.stored);
     let mut items = stream::iter(pending)
@@ -160,6 +211,7 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
             Ok(item) => {
                 size_bytes += item.size_bytes();
                 listed.pending.remove(&item.item_id);
+                listed.fetched.insert(item.item_id);
                 batch.items.push(item);
             }
             Err(failure) => {
@@ -179,17 +231,24 @@ async fn fetch_item(
     run: &Run<'_>,
     address: TransactionAddress,
     item_id: i64,
-    stored: &HashSet<(String, String, String)>,
+    stored: &HashMap<RawKey, Held>,
 ) -> Result<FetchedItem, Failure> {
-    let mut item = FetchedItem { item_id, version: String::new(), parts: Vec::new(), broken: None };
+    let mut item = FetchedItem {
+        item_id,
+        version: String::new(),
+        parts: Vec::new(),
+        broken: None,
+    };
     let summary = item.take(run.send(&Call::get_item(&address, item_id)).await)?;
     let Some(Fetched::Body(body)) = &summary else {
-        item.parts.extend(summary.map(|absent| (SUMMARY.to_owned(), absent)));
+        item.parts
+            .extend(summary.map(|absent| (SUMMARY.to_owned(), absent)));
         return Ok(item);
     };
     let outline = outline(address.kind, body, run.wanted());
     item.version = outline.version;
-    item.parts.extend(summary.map(|body| (SUMMARY.to_owned(), body)));
+    item.parts
+        .extend(summary.map(|body| (SUMMARY.to_owned(), body)));
     for part in outline.parts {
         let fetched = fetch_part(run, address, &mut item, &part, stored).await?;
         if let (ItemPart::Samples, Some(Fetched::Body(list))) = (&part, &fetched) {
@@ -207,21 +266,30 @@ async fn fetch_part(
     address: TransactionAddress,
     item: &mut FetchedItem,
     part: &ItemPart,
-    stored: &HashSet<(String, String, String)>,
+    stored: &HashMap<RawKey, Held>,
 ) -> Result<Option<Fetched>, Failure> {
     let name = part.path();
-    let key = (item.item_id.to_string(), item.version.clone(), name.clone());
-    let kept = if stored.contains(&key) {
+    let key = RawKey {
+        item: item.item_id.to_string(),
+        version: item.version.clone(),
+        part: name.clone(),
+    };
+    // Only a body is as good as fetched: where there was none, there may be one by now.
+    let kept = if stored.get(&key) == Some(&Held::Body) {
         let connection = run.lease.connection_id;
-        raw::body(run.store, connection, address.kind.into(), &key.0, &key.1, &key.2).await?
+        raw_latest::body(run.store, connection, address.kind.into(), &key).await?
     } else {
         None
     };
     let fetched = match kept {
         Some(body) => Some(Fetched::Body(body)),
-        None => item.take(run.send(&Call::get_part(&address, item.item_id, part)).await)?,
+        None => item.take(
+            run.send(&Call::get_part(&address, item.item_id, part))
+                .await,
+        )?,
     };
-    item.parts.extend(fetched.clone().map(|fetched| (name, fetched)));
+    item.parts
+        .extend(fetched.clone().map(|fetched| (name, fetched)));
     Ok(fetched)
 }
 
@@ -248,7 +316,9 @@ impl FetchedItem {
     /// is not understood, every type that is known is asked for.
     fn series(&mut self, run: &Run<'_>, address: TransactionAddress, list: &[u8]) -> Vec<ItemPart> {
         let Ok(list) = wire::decode::<wire::SampleList>(list) else {
-            return KNOWN_SAMPLE_TYPES.map(|id| ItemPart::Sample(id.to_string())).collect();
+            return KNOWN_SAMPLE_TYPES
+                .map(|id| ItemPart::Sample(id.to_string()))
+                .collect();
         };
         let origin = run.session.client().origin();
         let mut series = Vec::new();
@@ -257,7 +327,10 @@ impl FetchedItem {
                 Ok(id) => series.push(ItemPart::Sample(id)),
                 Err(refused) => {
                     let meaning = Meaning::Broken(Broken::Url(refused));
-                    self.broken.get_or_insert(Error { operation: Operation::GetPart, meaning });
+                    self.broken.get_or_insert(Error {
+                        operation: Operation::GetPart,
+                        meaning,
+                    });
                 }
             }
         }

@@ -42,10 +42,16 @@ pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) 
         }
         TransactionalKind::PhysicalInformation => {
             let information = wire::decode::<wire::PhysicalInformation>(summary).ok();
-            (information.map(|information| information.created), Vec::new())
+            (
+                information.map(|information| information.created),
+                Vec::new(),
+            )
         }
     };
-    Outline { version: version.unwrap_or_else(|| content_version(summary)), parts }
+    Outline {
+        version: version.unwrap_or_else(|| content_version(summary)),
+        parts,
+    }
 }
 
 /// The part of a transaction's exercise that holds a detail.
@@ -60,7 +66,11 @@ pub(super) const fn part_of(detail: Detail) -> ItemPart {
 /// A version for a body that carries none of its own: the beginning of its hash.
 pub(super) fn content_version(body: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, body);
-    hash.as_ref().iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .take(VERSION_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// What was fetched of one part.
@@ -97,7 +107,9 @@ impl FetchedItem {
 
     /// Whether a part was answered with 404.
     pub(super) fn has_missing(&self) -> bool {
-        self.parts.iter().any(|(_, fetched)| *fetched == Fetched::Missing)
+        self.parts
+            .iter()
+            .any(|(_, fetched)| *fetched == Fetched::Missing)
     }
 
     /// The transaction is still there, so what is missing is absent.
@@ -111,10 +123,13 @@ impl FetchedItem {
 
     /// The body of a part, if it has one.
     pub(super) fn body(&self, part: &str) -> Option<&Bytes> {
-        self.parts.iter().find(|(name, _)| name == part).and_then(|(_, fetched)| match fetched {
-            Fetched::Body(body) => Some(body),
-            Fetched::Absent | Fetched::Missing => None,
-        })
+        self.parts
+            .iter()
+            .find(|(name, _)| name == part)
+            .and_then(|(_, fetched)| match fetched {
+                Fetched::Body(body) => Some(body),
+                Fetched::Absent | Fetched::Missing => None,
+            })
     }
 
     /// Whether a part was asked for and answered.
@@ -130,7 +145,10 @@ mod tests {
     #[test]
     fn a_summary_that_is_not_understood_hides_no_part() {
         let outline = outline(TransactionalKind::Exercise, b"{\"id\":true}", Details::ALL);
-        assert_eq!(outline.parts, [ItemPart::Samples, ItemPart::Zones, ItemPart::Gpx]);
+        assert_eq!(
+            outline.parts,
+            [ItemPart::Samples, ItemPart::Zones, ItemPart::Gpx]
+        );
         assert_eq!(outline.version, content_version(b"{\"id\":true}"));
     }
 }

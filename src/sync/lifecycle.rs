@@ -104,6 +104,13 @@ impl Transactions {
         self.current.as_ref()
     }
 
+    /// Items of the current transaction that an operator gave up.
+    pub fn accepted_loss(&self) -> &[String] {
+        self.current
+            .as_ref()
+            .map_or(&[], |remote| &remote.accepted_loss)
+    }
+
     /// What has to be written down: the transactions that ended since [`Self::saved`], and the
     /// current one.
     pub fn changes(&self) -> Changes<'_> {
@@ -299,7 +306,11 @@ mod tests {
     }
 
     fn phases(transactions: &mut Transactions) -> Vec<Phase> {
-        let phases = transactions.closed.iter().map(|remote| remote.phase).collect();
+        let phases = transactions
+            .closed
+            .iter()
+            .map(|remote| remote.phase)
+            .collect();
         transactions.saved();
         phases
     }

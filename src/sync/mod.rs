@@ -55,7 +55,12 @@ pub async fn sync(run: &Run<'_>, row: &KindRow) -> Report {
     let mut counts = Counts::default();
     let Some(kind) = row.kind.transactional() else {
         let failure = poll::poll(run, row.kind, &mut counts).await.err();
-        return Report { kind: row.kind, counts, failure, transactions: None };
+        return Report {
+            kind: row.kind,
+            counts,
+            failure,
+            transactions: None,
+        };
     };
     let mut transactions = Transactions::new(row.remote.clone(), row.distrust_empty_until);
     let pulled = pull(run, kind, &mut transactions, &mut counts).await;
@@ -83,7 +88,9 @@ async fn pull(
         let durable = match open(run, kind, transactions).await? {
             Opened::NothingNew => return Ok(()),
             Opened::Sealed(receipt) => Durable::Sealed(receipt),
-            Opened::Transaction(address) => make_durable(run, address, transactions, counts).await?,
+            Opened::Transaction(address) => {
+                make_durable(run, address, transactions, counts).await?
+            }
         };
         match durable {
             Durable::Sealed(receipt) => commit(run, receipt, transactions).await?,

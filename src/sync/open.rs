@@ -40,7 +40,9 @@ pub(super) async fn open(
         Step::Create => create(run, kind, transactions, address).await,
         Step::Fetch { transaction_id } => Ok(Opened::Transaction(address(transaction_id))),
         Step::Commit { transaction_id } => {
-            Ok(Opened::Sealed(Receipt::of_sealed(address(transaction_id))))
+            let sealed = transactions.current();
+            let receipt = sealed.and_then(|row| Receipt::of_ledger(row, address(transaction_id)));
+            Ok(receipt.map_or(Opened::NothingNew, Opened::Sealed))
         }
         Step::Wait { until } => Err(Failure::TooOld { until }),
     }
@@ -52,7 +54,10 @@ async fn create(
     transactions: &mut Transactions,
     address: impl Fn(i64) -> TransactionAddress,
 ) -> Result<Opened, Failure> {
-    let error = |meaning| Error { operation: Operation::CreateTransaction, meaning };
+    let error = |meaning| Error {
+        operation: Operation::CreateTransaction,
+        meaning,
+    };
     let client = run.session.client();
     client
         .room_for(run.settings.open_reserve, run.session.urgency())

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, lifecycle::{Rules, Transactions}};
+use super::{
+    Failure,
+    lifecycle::{Rules, Transactions},
+};
 use crate::{
     accesslink::{Answer, Call},
     clock::Clock,
@@ -65,17 +68,38 @@ impl Run<'_> {
     }
 
     pub(super) fn rules(&self) -> Rules {
-        Rules { life: self.settings.transaction_life }
+        Rules {
+            life: self.settings.transaction_life,
+        }
     }
 
     /// Sends a call, unless the run has to end.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, Failure> {
         // The semaphore is never closed; a closed one would mean the same as a stop.
-        let Ok(_permit) = self.calls.acquire().await else { return Err(Failure::Stopped) };
+        let Ok(_permit) = self.calls.acquire().await else {
+            return Err(Failure::Stopped);
+        };
         if self.stop.is_cancelled() {
             return Err(Failure::Stopped);
         }
         Ok(self.session.send(call).await?)
+    }
+
+    /// Ends the run between two transactions when something more urgent waits for its connection.
+    pub(super) async fn give_way(&self, round: usize) -> Result<(), Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::Stopped);
+        }
+        let connection = self.lease.connection_id;
+        if round > 0
+            && self
+                .store
+                .is_more_urgent_waiting(connection, self.lane)
+                .await?
+        {
+            return Err(Failure::GaveWay);
+        }
+        Ok(())
     }
 
     /// Writes down how the transactions of a kind stand.
@@ -86,7 +110,8 @@ impl Run<'_> {
         transactions: &mut Transactions,
     ) -> Result<(), Failure> {
         let mut tx = self.store.begin_fenced(name, &self.lease).await?;
-        tx.save_transactions(&self.lease, kind, transactions.changes()).await?;
+        tx.save_transactions(&self.lease, kind, transactions.changes())
+            .await?;
         tx.commit().await?;
         transactions.saved();
         Ok(())
