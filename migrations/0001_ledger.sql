@@ -101,6 +101,8 @@ CREATE TABLE polar_sync.sync_request (
         ('open', 'running', 'done', 'failed', 'refused')),
     run_id uuid,
     created_at timestamptz NOT NULL,
+    -- Set while it waits for quota or for an outage to end.
+    not_before timestamptz,
     finished_at timestamptz,
     PRIMARY KEY (connection_id, task_id)
 );
@@ -240,6 +242,14 @@ CREATE TABLE polar_sync.leader (
     seq bigint NOT NULL DEFAULT 0
 );
 INSERT INTO polar_sync.leader (name) VALUES ('scheduler'), ('sequencer');
+
+-- How far the scheduler stretches the safety intervals, so that polls without a finding leave quota
+-- for data.
+CREATE TABLE polar_sync.pace (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    stretch double precision NOT NULL DEFAULT 1 CHECK (stretch >= 1)
+);
+INSERT INTO polar_sync.pace DEFAULT VALUES;
 
 -- The last known use of Polar's two windows, so that a wipe of Redis cannot spend them twice.
 CREATE TABLE polar_sync.quota (

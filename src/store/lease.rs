@@ -103,7 +103,8 @@ impl Tx {
                        queued_lane = NULL, queued_entry = NULL, queued_at = NULL
                    WHERE connection_id = $1 AND (lease_until IS NULL OR lease_until <= polar_sync.now())
                      AND EXISTS (SELECT FROM polar_sync.sync_request
-                                 WHERE connection_id = $1 AND state IN ('open', 'running'))
+                                 WHERE connection_id = $1 AND (state = 'running'
+                                     OR state = 'open' AND (not_before IS NULL OR not_before <= polar_sync.now())))
                    RETURNING lease_token
                ), taken AS (
                    UPDATE polar_sync.sync_request r SET state = 'running', run_id = $4 FROM lease
@@ -317,7 +318,6 @@ impl Tx {
         &mut self,
         lease: &Lease,
         succeeded: bool,
-        reopen: bool,
     ) -> Result<Option<Lane>, FenceError> {
         let released = sqlx::query!(
             r#"UPDATE polar_sync.sync_state s
@@ -326,16 +326,15 @@ impl Tx {
                    queued_lane = waiting.lane, queued_entry = NULL,
                    queued_at = CASE WHEN waiting.lane IS NOT NULL THEN polar_sync.now() END
                FROM (SELECT (SELECT lane FROM polar_sync.sync_request
-                     WHERE connection_id = $1 AND (state = 'open' OR ($4 AND run_id = $5 AND state = 'running'))
+                     WHERE connection_id = $1 AND state = 'open'
+                       AND (not_before IS NULL OR not_before <= polar_sync.now())
                      ORDER BY array_position(ARRAY['interactive', 'event', 'periodic'], lane) LIMIT 1) AS lane
                     ) AS waiting
                WHERE s.connection_id = $1 AND s.lease_token = $2
                RETURNING waiting.lane AS "lane: Lane""#,
             lease.connection_id.0,
             lease.token,
-            succeeded,
-            reopen,
-            lease.run_id.0
+            succeeded
         )
         .fetch_optional(self.db())
         .await

@@ -36,8 +36,11 @@ pub enum RequestsSettlement {
     Failed,
     /// The connection's state forbids them.
     Refused,
-    /// They stay open: another run is to serve them.
-    Reopen,
+    /// They stay open: another run is to serve them, not before this instant.
+    Reopen {
+        /// `None`: at once.
+        not_before: Option<Timestamp>,
+    },
 }
 
 /// What becomes of a kind after a run.
@@ -64,7 +67,7 @@ pub struct KindSettlement {
 }
 
 impl Tx {
-    /// Writes down how a run ended. Call [`Tx::release`] first: it is the fence.
+    /// Writes down how a run ended. The caller holds the fence, and calls [`Tx::release`] afterwards.
     pub async fn settle(
         &mut self,
         lease: &Lease,
@@ -79,22 +82,22 @@ impl Tx {
         lease: &Lease,
         settlement: &Settlement,
     ) -> Result<(), StoreError> {
-        let state = match settlement.requests {
-            RequestsSettlement::Done => "done",
-            RequestsSettlement::Failed => "failed",
-            RequestsSettlement::Refused => "refused",
-            RequestsSettlement::Reopen => "open",
+        let (state, not_before) = match settlement.requests {
+            RequestsSettlement::Done => ("done", None),
+            RequestsSettlement::Failed => ("failed", None),
+            RequestsSettlement::Refused => ("refused", None),
+            RequestsSettlement::Reopen { not_before } => ("open", not_before),
         };
         sqlx::query!(
             "WITH requests AS (
                  UPDATE polar_sync.sync_request
-                 SET state = $10, finished_at = CASE WHEN $10 <> 'open' THEN polar_sync.now() END
+                 SET state = $9, not_before = $10,
+                     finished_at = CASE WHEN $9 <> 'open' THEN polar_sync.now() END
                  WHERE connection_id = $1 AND run_id = $2 AND state = 'running'
              )
              UPDATE polar_sync.sync_run
              SET finished_at = polar_sync.now(), outcome = $3, error_class = $4, error = $5,
-                 items_new = $6, items_changed = $7, items_same = $8,
-                 request_ids = CASE WHEN $9 THEN request_ids ELSE '{}' END
+                 items_new = $6, items_changed = $7, items_same = $8
              WHERE connection_id = $1 AND run_id = $2",
             lease.connection_id.0,
             lease.run_id.0,
@@ -104,8 +107,8 @@ impl Tx {
             settlement.items_new,
             settlement.items_changed,
             settlement.items_same,
-            settlement.requests != RequestsSettlement::Reopen,
-            state
+            state,
+            not_before.map(ToSqlx::to_sqlx) as _
         )
         .execute(self.db())
         .await
