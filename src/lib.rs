@@ -1,1 +1,3 @@
 //! polar-sync.
+
+pub mod queue;
