@@ -94,7 +94,7 @@ pub async fn run_lanes<H: Handler>(
     let watch = async {
         died = tokio::select! {
             () = stop.cancelled() => false,
-            _ = readers.join_next() => true,
+            Some(_) = readers.join_next() => true,
         };
         stop.cancel();
         running = jobs.len();

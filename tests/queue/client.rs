@@ -27,9 +27,16 @@ async fn a_plain_redis_is_fine() {
 async fn an_evicting_redis_is_unsuitable_not_unreachable() {
     let server = Server::start().await;
     let redis = server.redis().await;
-    let () = server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
-    redis.check().await.expect("without maxmemory nothing is evicted");
-    let () = server.command(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
+    let () = server
+        .command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])
+        .await;
+    redis
+        .check()
+        .await
+        .expect("without maxmemory nothing is evicted");
+    let () = server
+        .command(&["CONFIG", "SET", "maxmemory", "100mb"])
+        .await;
     let fault = redis.check().await.unwrap_err();
     assert!(matches!(&fault, RedisFault::Evicts { policy } if policy == "allkeys-lru"));
     assert!(!fault.is_unreachable());
@@ -42,7 +49,10 @@ async fn a_redis_that_is_gone_is_unreachable() {
     server.kill().await;
     assert!(redis.check().await.unwrap_err().is_unreachable());
     assert!(redis.ping().await.is_err());
-    let fault = Redis::connect(&server.url(), impatient()).await.err().unwrap();
+    let fault = Redis::connect(&server.url(), impatient())
+        .await
+        .err()
+        .unwrap();
     assert!(fault.is_unreachable());
 }
 
@@ -59,7 +69,10 @@ async fn tls_to_a_plain_port_is_an_error_and_no_panic() {
 
 #[tokio::test]
 async fn an_address_that_is_none_says_how_to_write_one() {
-    let fault = Redis::connect("localhost", impatient()).await.err().unwrap();
+    let fault = Redis::connect("localhost", impatient())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(fault, RedisFault::Address(_)));
     assert!(fault.to_string().contains("redis://HOST:PORT"));
 }

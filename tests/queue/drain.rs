@@ -18,8 +18,9 @@ async fn an_idle_worker_stops_at_once_and_leaves_no_consumer() {
     let worker = Worker::start(&server, Setup::default(), |_| async { Verdict::Ack }).await;
     let report = worker.stop().await;
     assert_eq!(report, polar_sync::queue::DrainReport::default());
-    let info: redis::streams::StreamInfoConsumersReply =
-        server.command(&["XINFO", "CONSUMERS", "t:jobs:event", "workers"]).await;
+    let info: redis::streams::StreamInfoConsumersReply = server
+        .command(&["XINFO", "CONSUMERS", "t:jobs:event", "workers"])
+        .await;
     assert!(info.consumers.is_empty());
 }
 
@@ -47,7 +48,10 @@ async fn a_running_job_ends_and_nothing_new_begins() {
     let stopping = tokio::spawn(worker.stop());
     go.notify_one();
     let report = within("the drain", stopping).await.unwrap();
-    assert_eq!((report.running, report.handed_back, report.stuck), (1, 0, 0));
+    assert_eq!(
+        (report.running, report.handed_back, report.stuck),
+        (1, 0, 0)
+    );
     let settled = signals.recv().await.unwrap();
     assert!(format!("{settled:?}").contains("ack"), "{settled:?}");
     let left: Vec<redis::Value> = server.command(&["XRANGE", "t:jobs:event", "-", "+"]).await;
@@ -69,7 +73,10 @@ async fn at_the_deadline_jobs_go_back_and_run_elsewhere_as_the_same_delivery() {
         worker.next().await;
     }
     let report = worker.stop().await;
-    assert_eq!((report.running, report.handed_back, report.stuck), (3, 3, 0));
+    assert_eq!(
+        (report.running, report.handed_back, report.stuck),
+        (3, 3, 0)
+    );
 
     let mut other = Worker::start(&server, Setup::default(), |_| async { Verdict::Ack }).await;
     for _ in 0..3 {
@@ -111,8 +118,15 @@ async fn shutdowns_under_load_lose_and_double_nothing() {
     const JOBS: usize = 2000;
     const SHUTDOWNS: usize = 10;
     let server = Server::start().await;
-    let messages: Vec<_> = (0..JOBS).map(|n| Message::for_user(format!("user_{n}"))).collect();
-    server.enqueuer().await.push_many(LaneName::Event, &messages).await.unwrap();
+    let messages: Vec<_> = (0..JOBS)
+        .map(|n| Message::for_user(format!("user_{n}")))
+        .collect();
+    server
+        .enqueuer()
+        .await
+        .push_many(LaneName::Event, &messages)
+        .await
+        .unwrap();
     let runs: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
     let done = Arc::new(AtomicUsize::new(0));
     let start = || {
@@ -138,7 +152,10 @@ async fn shutdowns_under_load_lose_and_double_nothing() {
         worker.seen.close();
         assert_eq!(worker.stop().await.stuck, 0);
     }
-    eventually("the end of all jobs", || async { done.load(Ordering::SeqCst) >= JOBS }).await;
+    eventually("the end of all jobs", || async {
+        done.load(Ordering::SeqCst) >= JOBS
+    })
+    .await;
     steady.stop().await;
     assert!(server.is_drained(LaneName::Event).await);
     let runs = runs.lock().unwrap();

@@ -68,7 +68,9 @@ async fn client_kill_heals_and_loses_nothing() {
         for _ in 0..10 {
             ids.push(server.add(LaneName::Event, GOOD).await);
         }
-        let () = server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        let () = server
+            .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
+            .await;
     }
     let mut handled = std::collections::HashSet::new();
     while handled.len() < ids.len() {

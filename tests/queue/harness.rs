@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// No wait in these tests is longer, on the slowest machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// The prefix of every key here.
-pub const PREFIX: &str = "t";
+pub(crate) const PREFIX: &str = "t";
 
 /// A cadence for tests: fast, and still forgiving to a busy machine.
-pub fn timing() -> Timing {
+pub(crate) fn timing() -> Timing {
     Timing {
         block: Duration::from_millis(500),
         heartbeat: Duration::from_millis(300),
@@ -39,14 +39,14 @@ pub fn timing() -> Timing {
 }
 
 /// Waits for a future, but not for ever.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen within {DEADLINE:?}"))
 }
 
 /// Waits until a condition holds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     within(what, async {
         while !condition().await {
@@ -57,19 +57,19 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
 }
 
 /// A redis-server of its own, gone with the test.
-pub struct Server {
+pub(crate) struct Server {
     folder: PathBuf,
     options: Vec<String>,
     child: Child,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&["--save", "", "--appendonly", "no"]).await
     }
 
     /// Survives `kill -9` with its data.
-    pub async fn start_durable() -> Self {
+    pub(crate) async fn start_durable() -> Self {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
     }
 
@@ -85,32 +85,32 @@ impl Server {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis+unix://{}/r.sock", self.folder.display())
     }
 
     /// `kill -9`.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.kill().await;
         self.child = spawn(&self.folder, &self.options).await;
     }
 
-    pub async fn redis(&self) -> Redis {
+    pub(crate) async fn redis(&self) -> Redis {
         Redis::connect(&self.url(), ClientLimits::default())
             .await
             .unwrap()
     }
 
-    pub async fn enqueuer(&self) -> Enqueuer {
+    pub(crate) async fn enqueuer(&self) -> Enqueuer {
         Enqueuer::new(self.redis().await, Keys::new(PREFIX))
     }
 
     /// Sends one command as `redis-cli` would.
-    pub async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
         let client = redis::Client::open(self.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut command = redis::cmd(line[0]);
@@ -119,26 +119,29 @@ impl Server {
     }
 
     /// `XADD` as another program would do it.
-    pub async fn add(&self, lane: LaneName, job: &str) -> String {
+    pub(crate) async fn add(&self, lane: LaneName, job: &str) -> String {
         let stream = Keys::new(PREFIX).lane(lane);
         self.command(&["XADD", &stream, "*", "job", job]).await
     }
 
     /// The JSON of a stream's entries.
-    pub async fn notes(&self, stream: &str) -> Vec<serde_json::Value> {
+    pub(crate) async fn notes(&self, stream: &str) -> Vec<serde_json::Value> {
         let range: redis::streams::StreamRangeReply =
             self.command(&["XRANGE", stream, "-", "+"]).await;
         let json = |id: redis::streams::StreamId| {
-            let text: String = id.map.values().next().map(|value| {
-                redis::from_redis_value_ref(value).unwrap()
-            }).unwrap();
+            let text: String = id
+                .map
+                .values()
+                .next()
+                .map(|value| redis::from_redis_value_ref(value).unwrap())
+                .unwrap();
             serde_json::from_str(&text).unwrap()
         };
         range.ids.into_iter().map(json).collect()
     }
 
     /// Nothing queued, nothing pending.
-    pub async fn is_drained(&self, lane: LaneName) -> bool {
+    pub(crate) async fn is_drained(&self, lane: LaneName) -> bool {
         let depth = self.enqueuer().await.depth(lane).await.unwrap();
         depth.entries == 0 && depth.pending == 0
     }
@@ -178,7 +181,7 @@ async fn spawn(folder: &PathBuf, options: &[String]) -> Child {
 type Toy = Arc<dyn Fn(Delivery) -> BoxFuture<'static, Verdict> + Send + Sync>;
 
 /// A handler made of a closure; tells of every delivery.
-pub struct ToyHandler {
+pub(crate) struct ToyHandler {
     toy: Toy,
     seen: mpsc::UnboundedSender<Delivery>,
 }
@@ -192,11 +195,11 @@ impl Handler for ToyHandler {
 
 /// How a test's worker differs from the usual one.
 #[derive(Clone)]
-pub struct Setup {
-    pub lanes: Vec<(LaneName, usize)>,
-    pub timing: Timing,
-    pub job_timeout: Duration,
-    pub drain: Duration,
+pub(crate) struct Setup {
+    pub(crate) lanes: Vec<(LaneName, usize)>,
+    pub(crate) timing: Timing,
+    pub(crate) job_timeout: Duration,
+    pub(crate) drain: Duration,
 }
 
 impl Default for Setup {
@@ -211,12 +214,12 @@ impl Default for Setup {
 }
 
 /// A worker under test.
-pub struct Worker {
-    pub consumer: String,
+pub(crate) struct Worker {
+    pub(crate) consumer: String,
     /// Every delivery that reached the handler.
-    pub seen: mpsc::UnboundedReceiver<Delivery>,
+    pub(crate) seen: mpsc::UnboundedReceiver<Delivery>,
     /// What happened in the first lane.
-    pub signals: broadcast::Receiver<Signal>,
+    pub(crate) signals: broadcast::Receiver<Signal>,
     shutdown: CancellationToken,
     run: JoinHandle<DrainReport>,
 }
@@ -224,7 +227,7 @@ pub struct Worker {
 static STARTS: AtomicU32 = AtomicU32::new(0);
 
 impl Worker {
-    pub async fn start<F, Fut>(server: &Server, setup: Setup, toy: F) -> Self
+    pub(crate) async fn start<F, Fut>(server: &Server, setup: Setup, toy: F) -> Self
     where
         F: Fn(Delivery) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Verdict> + Send + 'static,
@@ -252,7 +255,9 @@ impl Worker {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let run = tokio::spawn(async move {
-            run_lanes(lanes, Arc::new(handler), limits, stop).await.unwrap()
+            run_lanes(lanes, Arc::new(handler), limits, stop)
+                .await
+                .unwrap()
         });
         until_connected(&mut signals).await;
         Self {
@@ -265,12 +270,12 @@ impl Worker {
     }
 
     /// The next delivery that reaches the handler.
-    pub async fn next(&mut self) -> Delivery {
+    pub(crate) async fn next(&mut self) -> Delivery {
         within("a delivery", self.seen.recv()).await.unwrap()
     }
 
     /// Waits until an entry's delivery ends.
-    pub async fn settled(&mut self, id: &str) -> &'static str {
+    pub(crate) async fn settled(&mut self, id: &str) -> &'static str {
         within("the end of a delivery", async {
             loop {
                 match self.signals.recv().await.unwrap() {
@@ -283,11 +288,11 @@ impl Worker {
     }
 
     /// Waits until the lane is read again.
-    pub async fn reconnected(&mut self) {
+    pub(crate) async fn reconnected(&mut self) {
         until_connected(&mut self.signals).await;
     }
 
-    pub async fn stop(self) -> DrainReport {
+    pub(crate) async fn stop(self) -> DrainReport {
         self.shutdown.cancel();
         within("the drain", self.run).await.unwrap()
     }
@@ -301,6 +306,6 @@ async fn until_connected(signals: &mut broadcast::Receiver<Signal>) {
 }
 
 /// The job's bytes as text.
-pub fn job(delivery: &Delivery) -> String {
+pub(crate) fn job(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.job.as_deref().unwrap_or_default()).into_owned()
 }

@@ -26,7 +26,10 @@ async fn a_plain_xadd_is_handled_and_leaves_the_stream() {
     let mut worker = Worker::start(&server, Setup::default(), parse_and_ack).await;
     let id = server.add(LaneName::Event, GOOD).await;
     let delivery = worker.next().await;
-    assert_eq!((delivery.entry_id.as_str(), delivery.deliveries), (id.as_str(), 1));
+    assert_eq!(
+        (delivery.entry_id.as_str(), delivery.deliveries),
+        (id.as_str(), 1)
+    );
     assert!(!delivery.exhausted);
     assert_eq!(worker.settled(&id).await, "ack");
     assert!(server.is_drained(LaneName::Event).await);
@@ -43,11 +46,18 @@ async fn what_was_added_before_any_worker_ran_is_handled() {
 #[tokio::test]
 async fn poison_is_rejected_and_the_worker_goes_on() {
     let server = Server::start().await;
-    let poison = ["no json", r#"{"v":1,"user_id":"a","user_id":"b"}"#, r#"{"v":2}"#, ""];
+    let poison = [
+        "no json",
+        r#"{"v":1,"user_id":"a","user_id":"b"}"#,
+        r#"{"v":2}"#,
+        "",
+    ];
     for job in poison {
         server.add(LaneName::Event, job).await;
     }
-    let () = server.command(&["XADD", "t:jobs:event", "*", "payload", "x"]).await;
+    let () = server
+        .command(&["XADD", "t:jobs:event", "*", "payload", "x"])
+        .await;
     let good = server.add(LaneName::Event, GOOD).await;
     let setup = Setup {
         lanes: vec![(LaneName::Event, 1)],
@@ -57,7 +67,10 @@ async fn poison_is_rejected_and_the_worker_goes_on() {
     assert_eq!(worker.settled(&good).await, "ack");
 
     let rejected = server.notes("t:rejected").await;
-    let reasons: Vec<_> = rejected.iter().map(|note| note["reason"].as_str().unwrap()).collect();
+    let reasons: Vec<_> = rejected
+        .iter()
+        .map(|note| note["reason"].as_str().unwrap())
+        .collect();
     let expected = [
         Rejection::NotJson,
         Rejection::DuplicateKey,
@@ -100,9 +113,16 @@ async fn waiting_blocks_nobody_and_is_the_same_delivery() {
     let held = server.add(LaneName::Event, "held").await;
     assert_eq!(worker.settled(&held).await, "wait");
     let other = server.add(LaneName::Event, "other").await;
-    assert_eq!(worker.settled(&other).await, "ack", "the only slot is free meanwhile");
+    assert_eq!(
+        worker.settled(&other).await,
+        "ack",
+        "the only slot is free meanwhile"
+    );
 
-    eventually("the end of the wait", || async { rounds.load(Ordering::SeqCst) == 11 }).await;
+    eventually("the end of the wait", || async {
+        rounds.load(Ordering::SeqCst) == 11
+    })
+    .await;
     eventually("an empty lane", || server.is_drained(LaneName::Event)).await;
     while let Ok(delivery) = worker.seen.try_recv() {
         assert_eq!(delivery.deliveries, 1, "{}", delivery.entry_id);
@@ -138,8 +158,18 @@ async fn what_a_dead_process_kept_waiting_is_taken_by_another() {
 async fn a_dead_process_entry_is_rescued_and_its_consumer_removed() {
     let server = Server::start().await;
     let id = server.add(LaneName::Event, GOOD).await;
-    let () = server.command(&["XGROUP", "CREATE", "t:jobs:event", "workers", "0"]).await;
-    let read = ["XREADGROUP", "GROUP", "workers", "dead", "STREAMS", "t:jobs:event", ">"];
+    let () = server
+        .command(&["XGROUP", "CREATE", "t:jobs:event", "workers", "0"])
+        .await;
+    let read = [
+        "XREADGROUP",
+        "GROUP",
+        "workers",
+        "dead",
+        "STREAMS",
+        "t:jobs:event",
+        ">",
+    ];
     let _: redis::Value = server.command(&read).await;
 
     let mut worker = Worker::start(&server, Setup::default(), parse_and_ack).await;
@@ -147,11 +177,14 @@ async fn a_dead_process_entry_is_rescued_and_its_consumer_removed() {
     assert_eq!((delivery.entry_id, delivery.deliveries), (id, 2));
     eventually("the removal of the dead consumer", || async {
         let consumers: Vec<redis::streams::StreamInfoConsumer> = {
-            let info: redis::streams::StreamInfoConsumersReply =
-                server.command(&["XINFO", "CONSUMERS", "t:jobs:event", "workers"]).await;
+            let info: redis::streams::StreamInfoConsumersReply = server
+                .command(&["XINFO", "CONSUMERS", "t:jobs:event", "workers"])
+                .await;
             info.consumers
         };
-        consumers.iter().all(|consumer| consumer.name == worker.consumer)
+        consumers
+            .iter()
+            .all(|consumer| consumer.name == worker.consumer)
     })
     .await;
 }
@@ -193,7 +226,14 @@ async fn a_job_that_panics_runs_five_times_and_is_then_written_off() {
     })
     .await;
     let id = server.add(LaneName::Event, GOOD).await;
-    for expected in [(1, false), (2, false), (3, false), (4, false), (5, false), (5, true)] {
+    for expected in [
+        (1, false),
+        (2, false),
+        (3, false),
+        (4, false),
+        (5, false),
+        (5, true),
+    ] {
         let delivery = worker.next().await;
         assert_eq!((delivery.deliveries, delivery.exhausted), expected);
     }
@@ -250,11 +290,30 @@ async fn suspects_run_one_at_a_time_and_others_beside_them() {
     for _ in 0..3 {
         suspects.push(server.add(LaneName::Event, "suspect").await);
     }
-    let () = server.command(&["XGROUP", "CREATE", "t:jobs:event", "workers", "0"]).await;
-    let read = ["XREADGROUP", "GROUP", "workers", "dead", "STREAMS", "t:jobs:event", ">"];
+    let () = server
+        .command(&["XGROUP", "CREATE", "t:jobs:event", "workers", "0"])
+        .await;
+    let read = [
+        "XREADGROUP",
+        "GROUP",
+        "workers",
+        "dead",
+        "STREAMS",
+        "t:jobs:event",
+        ">",
+    ];
     let _: redis::Value = server.command(&read).await;
     for id in &suspects {
-        let claim = ["XCLAIM", "t:jobs:event", "workers", "dead", "0", id, "RETRYCOUNT", "2"];
+        let claim = [
+            "XCLAIM",
+            "t:jobs:event",
+            "workers",
+            "dead",
+            "0",
+            id,
+            "RETRYCOUNT",
+            "2",
+        ];
         let _: redis::Value = server.command(&claim).await;
     }
     let running = Arc::new(AtomicUsize::new(0));
@@ -277,7 +336,10 @@ async fn suspects_run_one_at_a_time_and_others_beside_them() {
     let other = server.add(LaneName::Event, "other").await;
     assert_eq!(worker.settled(&other).await, "ack");
     go.add_permits(3);
-    eventually("the end of all suspects", || server.is_drained(LaneName::Event)).await;
+    eventually("the end of all suspects", || {
+        server.is_drained(LaneName::Event)
+    })
+    .await;
     assert_eq!(most.load(Ordering::SeqCst), 1);
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -52,13 +53,12 @@ pub(super) async fn hand_back(
     shared: &Shared,
     entries: Vec<(String, u32)>,
     idle: AfterIdle,
-) -> Result<usize, RedisError> {
+) -> Result<(), RedisError> {
     let mut by_count: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for (entry_id, count) in entries {
         by_count.entry(count).or_default().push(entry_id);
     }
     let _pulse = shared.pulse.lock().await;
-    let mut returned = 0;
     for (count, ids) in by_count {
         for batch in ids.chunks(BATCH) {
             let taken: Vec<String> = redis::cmd("XCLAIM")
@@ -74,10 +74,12 @@ pub(super) async fn hand_back(
                 .arg("JUSTID")
                 .query_async(&mut shared.connection())
                 .await?;
-            returned += taken.len();
+            if shared.stop.is_cancelled() {
+                shared.returned.fetch_add(taken.len(), Ordering::SeqCst);
+            }
         }
     }
-    Ok(returned)
+    Ok(())
 }
 
 /// Removes consumers that hold nothing: others after a long silence, and this one when `leaving`.
@@ -94,20 +96,15 @@ pub(super) async fn prune(shared: &Shared, leaving: bool) -> Result<usize, Redis
 }
 
 /// The last act of a lane: everything held goes back, the consumer goes.
-pub(super) async fn release(shared: &Shared) -> usize {
+pub(super) async fn release(shared: &Shared) {
     let entries = shared.held.take_all();
     let count = entries.len();
     let work = async {
-        let returned = if entries.is_empty() {
-            0
-        } else {
-            hand_back(shared, entries, AT_ONCE).await?
-        };
-        prune(shared, true).await?;
-        Ok::<_, RedisError>(returned)
+        hand_back(shared, entries, AT_ONCE).await?;
+        prune(shared, true).await
     };
-    if let Ok(Ok(returned)) = tokio::time::timeout(RELEASE_WAIT, work).await {
-        return returned;
+    if let Ok(Ok(_)) = tokio::time::timeout(RELEASE_WAIT, work).await {
+        return;
     }
     metrics::redis_error(shared.name, "release");
     tracing::warn!(
@@ -115,5 +112,4 @@ pub(super) async fn release(shared: &Shared) -> usize {
         entries = count,
         "Redis did not take back what this process held: others claim it after the idle limit"
     );
-    0
 }

@@ -31,6 +31,7 @@ mod timing;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -129,6 +130,7 @@ impl Lane {
             offers,
             inbox: std::sync::Mutex::new(inbox),
             signals: broadcast::channel(SIGNALS_KEPT).0,
+            returned: AtomicUsize::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -177,11 +179,13 @@ impl Lane {
     }
 
     /// Hands back everything that is still held and leaves the group. Returns how many entries
-    /// went back; those that Redis does not take now are rescued after the idle limit.
+    /// went back since the stop; those that Redis does not take now are rescued after the idle
+    /// limit.
     pub(super) async fn release(&self) -> usize {
         while let Ok(offer) = guard(&self.shared.inbox).try_recv() {
             drop(offer);
         }
-        group::release(&self.shared).await
+        group::release(&self.shared).await;
+        self.shared.returned.load(Ordering::SeqCst)
     }
 }

@@ -18,20 +18,20 @@ impl Claim {
     /// that an outage presses back. Only a kill ends the attempts: the entry is then run again.
     pub async fn settle(mut self, verdict: Verdict, ran: Duration) {
         let word = verdict.as_str();
-        match verdict {
+        let settled = match verdict {
             Verdict::Ack => self.finish(None).await,
             Verdict::Reject(json) => {
                 let to = self.shared.rejected.clone();
-                self.finish(Some((to, json))).await;
+                self.finish(Some((to, json))).await
             }
             Verdict::Dead(json) => {
                 let to = self.shared.dead.clone();
-                self.finish(Some((to, json))).await;
+                self.finish(Some((to, json))).await
             }
             Verdict::Wait(wait) => self.park(wait).await,
             Verdict::HandBack => self.give_back(AT_ONCE).await,
-        }
-        self.ended(word, ran);
+        };
+        self.ended(if settled { word } else { "unsettled" }, ran);
     }
 
     /// The handler panicked or took too long: the entry stays pending and nobody keeps it alive,
@@ -51,7 +51,7 @@ impl Claim {
     }
 
     /// Takes the entry out of the stream, and writes `note` in the same step.
-    async fn finish(&mut self, note: Option<(String, String)>) {
+    async fn finish(&mut self, note: Option<(String, String)>) -> bool {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         if let Some((stream, json)) = &note {
@@ -75,14 +75,16 @@ impl Claim {
             .arg(&self.shared.stream)
             .arg(entry_id)
             .ignore();
-        tokio::select! {
-            () = self.until_answered(&pipeline) => {
-                self.shared.held.remove(entry_id);
-                self.free();
-            }
-            // Stays held: the release of the lane hands it back.
-            () = self.shared.kill.cancelled() => self.free(),
+        let settled = tokio::select! {
+            () = self.until_answered(&pipeline) => true,
+            () = self.shared.kill.cancelled() => false,
+        };
+        // What is not settled stays held: the release of the lane hands it back.
+        if settled {
+            self.shared.held.remove(entry_id);
         }
+        self.free();
+        settled
     }
 
     async fn until_answered(&self, pipeline: &Pipeline) {
@@ -106,24 +108,26 @@ impl Claim {
         }
     }
 
-    async fn park(&mut self, wait: Duration) {
+    async fn park(&mut self, wait: Duration) -> bool {
         let due = Instant::now() + wait.min(WAIT_MAX);
         if self.shared.parked.add(due, self.delivery.clone()).is_ok() {
             self.free();
             self.shared.wake.notify_one();
-        } else {
-            tracing::warn!(lane = %self.shared.name, limit = PARKED_MAX, "too many entries wait, one goes back to the stream");
-            self.give_back(AfterIdle(Duration::ZERO)).await;
+            return true;
         }
+        tracing::warn!(lane = %self.shared.name, limit = PARKED_MAX, "too many entries wait, one goes back to the stream");
+        self.give_back(AfterIdle(Duration::ZERO)).await
     }
 
-    async fn give_back(&mut self, idle: AfterIdle) {
+    async fn give_back(&mut self, idle: AfterIdle) -> bool {
         let entry = (self.delivery.entry_id.clone(), self.delivery.count_before());
         self.shared.held.remove(&entry.0);
-        // What Redis does not take now becomes idle and is rescued: nothing to try again for.
-        if let Err(error) = hand_back(&self.shared, vec![entry], idle).await {
-            self.report(&error, 0);
-        }
+        let returned = hand_back(&self.shared, vec![entry], idle).await;
         self.free();
+        // What Redis does not take now becomes idle and is rescued: nothing to try again for.
+        if let Err(error) = &returned {
+            self.report(error, 0);
+        }
+        returned.is_ok()
     }
 }

@@ -1,5 +1,6 @@
 //! What the tasks of one lane share.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use redis::aio::ConnectionManager;
@@ -26,7 +27,8 @@ pub enum Signal {
     Settled {
         /// Its id.
         entry_id: String,
-        /// `ack`, `reject`, `dead`, `wait`, `hand_back`, `abandoned`.
+        /// `ack`, `reject`, `dead`, `wait`, `hand_back`, `abandoned`, or `unsettled` when the
+        /// process had to end before Redis answered.
         verdict: &'static str,
     },
     /// The stream is being read (again).
@@ -61,6 +63,8 @@ pub(super) struct Shared {
     pub(super) offers: mpsc::Sender<Offer>,
     pub(super) inbox: Mutex<mpsc::Receiver<Offer>>,
     pub(super) signals: broadcast::Sender<Signal>,
+    /// Entries handed back since the stop.
+    pub(super) returned: AtomicUsize,
 }
 
 impl Shared {
