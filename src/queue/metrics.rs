@@ -16,6 +16,8 @@ const HELD: &str = "polar_sync_queue_held";
 const REDIS_ERRORS: &str = "polar_sync_queue_redis_errors_total";
 const IGNORED_FIELDS: &str = "polar_sync_queue_ignored_fields_total";
 const PERMITS: &str = "polar_sync_queue_permits_total";
+const QUOTA_USED: &str = "polar_sync_queue_quota_used";
+const QUOTA_LIMIT: &str = "polar_sync_queue_quota_limit";
 const PUBLISHED: &str = "polar_sync_queue_published_total";
 
 /// Registers the descriptions; call once, after the recorder is installed.
@@ -41,6 +43,11 @@ pub fn describe() {
     );
     describe_counter!(IGNORED_FIELDS, "Unknown fields in job messages");
     describe_counter!(PERMITS, "Answers to permit requests, by urgency and answer");
+    describe_gauge!(
+        QUOTA_USED,
+        "Requests used, held permits included, by window (short, long)"
+    );
+    describe_gauge!(QUOTA_LIMIT, "Requests allowed, by window");
     describe_counter!(
         PUBLISHED,
         "Entries written to the capped streams, by stream"
@@ -83,6 +90,11 @@ pub(super) fn ignored_fields(count: usize) {
 
 pub(super) fn permit(urgency: &'static str, answer: &'static str) {
     counter!(PERMITS, "urgency" => urgency, "answer" => answer).increment(1);
+}
+
+pub(super) fn quota(window: &'static str, used: u32, limit: u32) {
+    gauge!(QUOTA_USED, "window" => window).set(f64::from(used));
+    gauge!(QUOTA_LIMIT, "window" => window).set(f64::from(limit));
 }
 
 pub(super) fn published(stream: &'static str, count: usize) {

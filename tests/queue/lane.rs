@@ -130,6 +130,32 @@ async fn waiting_blocks_nobody_and_is_the_same_delivery() {
 }
 
 #[tokio::test]
+async fn entries_that_always_wait_leave_room_for_new_ones() {
+    let server = Server::start().await;
+    let setup = Setup {
+        lanes: vec![(LaneName::Event, 1)],
+        ..Setup::default()
+    };
+    let mut worker = Worker::start(&server, setup, |delivery| async move {
+        if job(&delivery) == "never" {
+            // Due again before the others have had their turn.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Verdict::Wait(Duration::ZERO)
+        } else {
+            Verdict::Ack
+        }
+    })
+    .await;
+    for _ in 0..50 {
+        server.add(LaneName::Event, "never").await;
+    }
+    for _ in 0..10 {
+        let id = server.add(LaneName::Event, "new").await;
+        while worker.next().await.entry_id != id {}
+    }
+}
+
+#[tokio::test]
 async fn what_a_dead_process_kept_waiting_is_taken_by_another() {
     let server = Server::start().await;
     let id = server.add(LaneName::Event, GOOD).await;

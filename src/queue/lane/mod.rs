@@ -59,7 +59,7 @@ pub const PARKED_MAX: usize = 1024;
 pub const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// Signals that an observer may lag behind before it loses some.
-const SIGNALS_KEPT: usize = 4096;
+const SIGNALS_KEPT: usize = 1024;
 
 /// This process among the consumers of all lanes.
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         prune_at: Instant::now() + shared.timing.prune_idle,
         link: None,
         failures: 0,
+        parked_last: false,
         shared,
     };
     while !reader.shared.stop.is_cancelled() {
@@ -49,6 +50,8 @@ struct Reader {
     rescue_at: Instant,
     prune_at: Instant,
     failures: u32,
+    /// The last turn offered parked entries: with one slot, the next turn reads.
+    parked_last: bool,
 }
 
 /// The connection that blocks, and the id by which it can be interrupted.
@@ -106,7 +109,7 @@ impl Reader {
             connection,
             client_id,
         });
-        self.shared.signal(Signal::Connected);
+        self.shared.signal(|| Signal::Connected);
         Ok(())
     }
 
@@ -125,11 +128,20 @@ impl Reader {
         Some(Slots(permits))
     }
 
-    async fn offer_parked(&self, slots: &mut Slots) {
+    /// At most every other slot, so that entries that wait again and again leave room for new ones.
+    async fn offer_parked(&mut self, slots: &mut Slots) {
+        let most = if self.parked_last {
+            slots.free() / 2
+        } else {
+            slots.free().div_ceil(2)
+        };
+        let keep_free = slots.free() - most;
+        self.parked_last = false;
         let now = Instant::now();
-        while slots.free() > 0
+        while slots.free() > keep_free
             && let Some(delivery) = self.shared.parked.take_due(now)
         {
+            self.parked_last = true;
             let alone = if delivery.deliveries >= ALONE_FROM && !delivery.exhausted {
                 let Ok(permit) = self.shared.alone.clone().try_acquire_owned() else {
                     // There is room: it has just left.
@@ -179,7 +191,7 @@ impl Reader {
     ) {
         let shared = &self.shared;
         shared.held.add(&delivery.entry_id, delivery.count_before());
-        shared.signal(Signal::Fetched {
+        shared.signal(|| Signal::Fetched {
             entry_id: delivery.entry_id.clone(),
             deliveries: delivery.deliveries,
         });

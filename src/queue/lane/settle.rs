@@ -44,7 +44,7 @@ impl Claim {
 
     fn ended(&self, verdict: &'static str, ran: Duration) {
         metrics::settled(self.shared.name, verdict, ran);
-        self.shared.signal(Signal::Settled {
+        self.shared.signal(|| Signal::Settled {
             entry_id: self.delivery.entry_id.clone(),
             verdict,
         });

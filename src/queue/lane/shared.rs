@@ -72,8 +72,11 @@ impl Shared {
         self.redis.connection()
     }
 
-    /// Tells whoever listens; nobody may.
-    pub(super) fn signal(&self, signal: Signal) {
-        let _ = self.signals.send(signal);
+    /// Tells whoever listens. Usually nobody does: then the signal is not even made.
+    pub(super) fn signal(&self, signal: impl FnOnce() -> Signal) {
+        if self.signals.receiver_count() > 0 {
+            // The last listener may have left since.
+            let _ = self.signals.send(signal());
+        }
     }
 }

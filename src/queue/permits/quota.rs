@@ -129,6 +129,9 @@ impl Permits {
             return Err(closed);
         };
         local.told(&report);
+        let seen = answer.snapshot();
+        metrics::quota("short", seen.short.used, seen.short.limit);
+        metrics::quota("long", seen.long.used, seen.long.limit);
         if let Some(left) = answer.closed_for() {
             local.close_all(now + left, now + left.min(REFUSAL_KEPT));
         }

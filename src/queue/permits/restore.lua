@@ -2,9 +2,11 @@
 local state = load()
 for _, name in ipairs(NAMES) do
   local kept, window = ask[name], state[name]
-  if kept.reset_at_ms > now and kept.reset_at_ms > window.reset - LENGTH[name] / 2 then
+  local same = window.guess == 1 or kept.reset_at_ms > window.reset - LENGTH[name] / 2
+  if kept.reset_at_ms > now and same then
     if window.guess == 1 then
-      window.limit, window.reset, window.guess = kept.limit, kept.reset_at_ms, 0
+      -- It stays a guess: the first answer of the server overrules the checkpoint.
+      window.limit, window.reset = kept.limit, kept.reset_at_ms
     end
     window.seen = math.max(window.seen, kept.used)
   end

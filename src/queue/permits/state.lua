@@ -3,7 +3,8 @@
 -- The hash: `short.*` and `long.*` (limit, seen = the server's count, reset = when the window ends,
 -- guess = 1 while no server has told), `closed` = nobody may ask before, `refusals` = 429s without
 -- any header in a row, and `p:PROCESS` = `open:expires`, the permits that a process holds.
--- What is used is always seen + all open ones. All times are milliseconds of Redis' clock.
+-- What is used is always seen + all open ones. All times are milliseconds of Redis' clock. The hash
+-- has one field a living process beside these: reading all of it is cheap.
 local key = KEYS[1]
 local ask = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
