@@ -5,7 +5,7 @@ use std::sync::Arc;
 use polar_sync::queue::{LaneName, Verdict};
 use tokio::sync::Notify;
 
-use super::harness::{Server, Setup, Worker, eventually};
+use super::harness::{Server, Setup, Worker, eventually, timing};
 
 const GOOD: &str = r#"{"v":1,"user_id":"user_001"}"#;
 
@@ -110,4 +110,33 @@ async fn a_verdict_survives_an_outage() {
     assert_eq!(worker.settled(&id).await, "ack");
     assert!(server.is_drained(LaneName::Event).await);
     assert!(worker.seen.try_recv().is_err(), "it ran once");
+}
+
+#[tokio::test]
+async fn a_frozen_redis_takes_no_job_from_a_live_worker() {
+    let server = Server::start().await;
+    let go = Arc::new(Notify::new());
+    let gate = go.clone();
+    let toy = move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.notified().await;
+            Verdict::Ack
+        }
+    };
+    let mut first = Worker::start(&server, Setup::default(), toy.clone()).await;
+    let id = server.add(LaneName::Event, GOOD).await;
+    first.next().await;
+    let mut second = Worker::start(&server, Setup::default(), toy).await;
+    server.freeze(timing().idle_limit * 2).await;
+    let next = server.add(LaneName::Event, GOOD).await;
+    go.notify_waiters();
+    assert_eq!(first.settled(&id).await, "ack");
+    go.notify_one();
+    eventually("an empty lane", || server.is_drained(LaneName::Event)).await;
+    for worker in [&mut first, &mut second] {
+        while let Ok(delivery) = worker.seen.try_recv() {
+            assert_eq!((delivery.entry_id, delivery.deliveries), (next.clone(), 1));
+        }
+    }
 }

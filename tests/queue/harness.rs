@@ -94,6 +94,23 @@ impl Server {
         self.child.kill().await.unwrap();
     }
 
+    /// Stands still for a while, as a busy disk or a migrating machine makes it.
+    pub(crate) async fn freeze(&self, pause: Duration) {
+        self.signal("-STOP").await;
+        tokio::time::sleep(pause).await;
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .await
+            .unwrap();
+        assert!(sent.success());
+    }
+
     pub(crate) async fn restart(&mut self) {
         self.kill().await;
         self.child = spawn(&self.folder, &self.options).await;

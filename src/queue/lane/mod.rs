@@ -58,6 +58,9 @@ pub const PARKED_MAX: usize = 1024;
 /// The longest `Verdict::Wait`; an earlier offer is harmless.
 pub const WAIT_MAX: Duration = Duration::from_mins(5);
 
+/// The shortest, so that a handler that cannot run anything does not spin.
+pub const WAIT_MIN: Duration = Duration::from_millis(10);
+
 /// Signals that an observer may lag behind before it loses some.
 const SIGNALS_KEPT: usize = 1024;
 

@@ -9,7 +9,7 @@ use super::claim::Claim;
 use super::delivery::Verdict;
 use super::group::{AT_ONCE, AfterIdle, hand_back};
 use super::shared::Signal;
-use super::{PARKED_MAX, WAIT_MAX};
+use super::{PARKED_MAX, WAIT_MAX, WAIT_MIN};
 use crate::queue::keys::GROUP;
 use crate::queue::{metrics, publish};
 
@@ -109,7 +109,7 @@ impl Claim {
     }
 
     async fn park(&mut self, wait: Duration) -> bool {
-        let due = Instant::now() + wait.min(WAIT_MAX);
+        let due = Instant::now() + wait.clamp(WAIT_MIN, WAIT_MAX);
         if self.shared.parked.add(due, self.delivery.clone()).is_ok() {
             self.free();
             self.shared.wake.notify_one();
