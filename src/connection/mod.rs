@@ -13,6 +13,6 @@ mod session;
 mod standing;
 
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
-pub use guard::{HoldRules, Verdict, judge};
+pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use session::{Access, Session, SessionError};
 pub use standing::{Standing, ask, register};
