@@ -9,6 +9,7 @@
 
 pub mod changes;
 pub mod connection;
+pub mod dead;
 mod error;
 pub mod event;
 pub mod lacking;
