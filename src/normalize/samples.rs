@@ -35,7 +35,7 @@ pub fn sample_series(
     let mut leftovers = Vec::new();
     let mut seen = HashSet::new();
     for (position, sample) in samples.iter().enumerate() {
-        let read = series_type(&sample.sample_type)
+        let read = series_type(&sample.sample_type, position)
             .and_then(|kind| once(&mut seen, kind, position))
             .and_then(
                 |kind| Ok(times_and_values(sample, kind, position)?.map(|read| (kind, read))),
@@ -56,25 +56,25 @@ pub fn sample_series(
 }
 
 /// The type that Polar's id stands for.
-fn series_type(id: &str) -> Result<SeriesType, Leftover> {
-    Ok(match id.trim() {
-        "0" => SeriesType::HeartRate,
-        "1" => SeriesType::Speed,
-        "2" => SeriesType::Cadence,
-        "3" => SeriesType::Elevation,
-        "4" => SeriesType::Power,
-        "5" => SeriesType::PedallingIndex,
-        "6" => SeriesType::LeftRightBalance,
-        "7" => SeriesType::AirPressure,
-        "8" => SeriesType::RunningCadence,
-        "9" => SeriesType::AirTemperature,
-        "10" => SeriesType::Distance,
-        "11" => SeriesType::RrInterval,
-        other => {
-            return Err(Leftover::UnknownSampleType {
-                sample_type: other.chars().take(16).collect(),
-            });
-        }
+fn series_type(sample_type: &str, position: usize) -> Result<SeriesType, Leftover> {
+    let id = sample_type.trim().parse().map_err(|_| {
+        let path = format!("samples[{position}].sample_type");
+        Unreadable::new(path, "the number of a sample type")
+    })?;
+    Ok(match id {
+        0 => SeriesType::HeartRate,
+        1 => SeriesType::Speed,
+        2 => SeriesType::Cadence,
+        3 => SeriesType::Elevation,
+        4 => SeriesType::Power,
+        5 => SeriesType::PedallingIndex,
+        6 => SeriesType::LeftRightBalance,
+        7 => SeriesType::AirPressure,
+        8 => SeriesType::RunningCadence,
+        9 => SeriesType::AirTemperature,
+        10 => SeriesType::Distance,
+        11 => SeriesType::RrInterval,
+        id => return Err(Leftover::UnknownSampleType { id }),
     })
 }
 
@@ -329,26 +329,24 @@ mod tests {
             sample("0", Some(1.0), "97,98"),
             sample("0", Some(1.0), "99"),
             sample("12", Some(1.0), "1"),
+            sample("pulse", Some(1.0), "1"),
             sample("3", Some(1.0), "1,sixty"),
             sample("11", None, "2147483647,1,1"),
         ];
         let (series, leftovers) = sample_series(&samples, Timestamp::UNIX_EPOCH, None);
         assert_eq!(series.len(), 1);
         let leftovers: Vec<_> = leftovers.iter().map(ToString::to_string).collect();
-        assert_eq!(leftovers.len(), 4);
-        assert!(
-            leftovers[0].starts_with("samples[1].sample_type: "),
-            "{leftovers:?}"
-        );
-        assert!(leftovers[1].contains("\"12\""), "{leftovers:?}");
-        assert!(
-            leftovers[2].starts_with("samples[3].data[1]: "),
-            "{leftovers:?}"
-        );
-        assert!(
-            leftovers[3].starts_with("samples[4].data: "),
-            "{leftovers:?}"
-        );
+        let begins = [
+            "samples[1].sample_type: ",
+            "sample type 12 ",
+            "samples[3].sample_type: ",
+            "samples[4].data[1]: ",
+            "samples[5].data: ",
+        ];
+        assert_eq!(leftovers.len(), begins.len());
+        for (leftover, begin) in leftovers.iter().zip(begins) {
+            assert!(leftover.starts_with(begin), "{leftover}");
+        }
         assert!(!leftovers.concat().contains("sixty"));
     }
 

@@ -1,0 +1,14 @@
+//! From the bodies of the fixtures to records, and the laws that hold for every body.
+
+#[cfg(test)]
+mod everything;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod sports;
+#[cfg(test)]
+mod tolerance;
