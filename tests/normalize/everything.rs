@@ -13,7 +13,7 @@ pub(crate) fn complaints(body: &[u8]) -> Vec<String> {
     note(&mut said, wire::check_complete(body));
     note(&mut said, wire::gpx::check_complete(body));
     note(&mut said, wire::decode::<wire::CreatedTransaction>(body));
-    note(&mut said, wire::decode::<wire::SampleList>(body));
+    note(&mut said, wire::sample_items(body));
     note(&mut said, wire::decode::<wire::User>(body));
     for kind in TransactionalKind::ALL {
         note(&mut said, wire::transaction_items(*kind, body));

@@ -351,10 +351,8 @@ fn lists_notifications_and_users() {
     let created: wire::CreatedTransaction = read("created_transaction.json");
     assert_eq!(created.transaction_id, 90_210_077);
     assert!(created.resource_uri.ends_with("/90210077"));
-    assert_eq!(
-        read::<wire::SampleList>("sample_list.json").samples.len(),
-        2
-    );
+    let samples = wire::sample_items(&fixture::body("sample_list.json")).unwrap();
+    assert_eq!(samples.len(), 2);
     let user: wire::User = read("user.json");
     assert_eq!(user.polar_user_id, 60_001);
     let heard = wire::notifications(&fixture::body("notifications.json")).unwrap();
@@ -395,6 +393,20 @@ fn a_list_that_is_not_there_is_never_an_empty_transaction() {
             wire::transaction_items(kind, body.as_bytes()).is_err(),
             "{body:.40}"
         );
+    }
+}
+
+#[test]
+fn an_exercise_without_samples_is_told_from_a_list_that_is_not_understood() {
+    for body in ["{}", r#"{"samples":null}"#, r#"{"samples":[]}"#] {
+        assert_eq!(wire::sample_items(body.as_bytes()), Ok(vec![]), "{body}");
+    }
+    for body in [
+        r#"{"sample-links":["https://h/0"]}"#,
+        r#"{"samples":{}}"#,
+        "[]",
+    ] {
+        assert!(wire::sample_items(body.as_bytes()).is_err(), "{body}");
     }
 }
 

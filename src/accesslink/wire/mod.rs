@@ -46,7 +46,7 @@ pub use items::{exercises, nightly_recharges, sleep_nights};
 pub use limit::{CLOCK_MAP_LIMIT, LIST_LIMIT, NOTIFICATION_LIMIT, ROUTE_LIMIT};
 pub use night::{NightlyRecharge, SleepNight};
 pub use physical_information::PhysicalInformation;
-pub use samples::{SampleList, SampleSeries};
+pub use samples::{SampleSeries, sample_items};
 pub use transaction::{CreatedTransaction, transaction_items};
 pub use unreadable::Unreadable;
 pub use zones::{HeartRateZone, HeartRateZones};

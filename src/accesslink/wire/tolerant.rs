@@ -13,8 +13,6 @@
 //! | an optional value | `null`, blank text and a missing field are none |
 //! | a list | `null` is an empty one, a lone object a list of one |
 
-use std::borrow::Cow;
-
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor},
@@ -98,9 +96,12 @@ fn number_text(number: &Number) -> String {
 /// The fields of an object under their names in snake-case. Of several spellings of one name the
 /// last one with a value holds.
 pub(super) fn snake_case_fields(fields: Map<String, Value>) -> Map<String, Value> {
+    if fields.keys().all(|name| is_snake_case(name)) {
+        return fields;
+    }
     let mut renamed = Map::with_capacity(fields.len());
     for (name, value) in fields {
-        let name = snake_case(&name).into_owned();
+        let name = snake_case(&name);
         if !value.is_null() || !renamed.contains_key(&name) {
             renamed.insert(name, value);
         }
@@ -108,10 +109,11 @@ pub(super) fn snake_case_fields(fields: Map<String, Value>) -> Map<String, Value
     renamed
 }
 
-fn snake_case(name: &str) -> Cow<'_, str> {
-    if !name.contains(|c: char| c == '-' || c.is_ascii_uppercase()) {
-        return Cow::Borrowed(name);
-    }
+fn is_snake_case(name: &str) -> bool {
+    !name.contains(|c: char| c == '-' || c.is_ascii_uppercase())
+}
+
+fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         match c {
@@ -125,7 +127,7 @@ fn snake_case(name: &str) -> Cow<'_, str> {
             c => snake.push(c),
         }
     }
-    Cow::Owned(snake)
+    snake
 }
 
 macro_rules! whole_numbers {
