@@ -2,9 +2,23 @@
 
 use std::path::Path;
 
+use polar_sync::accesslink::wire;
+
 /// The body of a fixture by its file name.
 pub(crate) fn body(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).unwrap()
+}
+
+/// A fixture, read as what it is.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let body = body(name);
+    wire::check_complete(&body).unwrap();
+    wire::decode(&body).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// An instant.
+pub(crate) fn at(text: &str) -> jiff::Timestamp {
+    text.parse().unwrap()
 }
 
 /// Every fixture with its file name.
