@@ -49,17 +49,14 @@ fn a_night_and_its_recovery() {
     );
     assert_eq!(sleep.stages[0].start_at, sleep.start_at);
     assert_eq!(sleep.stages[5].end_at, sleep.end_at);
-    let heart_rate = sleep.heart_rate.unwrap();
+    let heart_rate = sleep.heart_rate.as_ref().unwrap();
     assert_eq!(heart_rate.started_at, at("2031-05-05T19:49:00Z"));
     assert_eq!(heart_rate.values, [Some(57.0), None, Some(52.0)]);
 
     let body = fixture::body("nightly_recharges.json");
     let recharges = wire::nightly_recharges(&body).unwrap();
     let recharge = wire::decode(recharges[0].as_bytes()).unwrap();
-    let night = Night {
-        start_at: sleep.start_at,
-        utc_offset_minutes: sleep.utc_offset_minutes,
-    };
+    let night = Night::from(&sleep);
     let record = normalize::nightly_recharge(&recharge, Some(night)).unwrap();
     assert_eq!(record.date, sleep.date);
     assert_eq!(record.utc_offset_minutes, Some(180));

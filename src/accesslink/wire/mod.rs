@@ -42,7 +42,7 @@ pub use complete::{Incomplete, check_complete};
 pub use decode::decode;
 pub use error_body::ErrorBody;
 pub use exercise::{DetailedExercise, Exercise, HeartRate, RoutePoint, TrainingLoadPro};
-pub use items::{exercises, nightly_recharges, sleep_nights};
+pub use items::{ItemName, exercises, nightly_recharges, sleep_nights};
 pub use limit::{CLOCK_MAP_LIMIT, LIST_LIMIT, NOTIFICATION_LIMIT, ROUTE_LIMIT};
 pub use night::{NightlyRecharge, SleepNight};
 pub use physical_information::PhysicalInformation;
