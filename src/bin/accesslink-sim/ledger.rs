@@ -306,10 +306,9 @@ fn last_transaction(account: &Account, kind: Kind, position: usize) -> Option<u6
 
 fn fingerprint(body: &Bytes, served: u32) -> Value {
     let sha256 = digest(&SHA256, body);
-    let sha256: String = sha256
+    let sha256 = sha256
         .as_ref()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     json!({"sha256": sha256, "bytes": body.len(), "served": served})
 }

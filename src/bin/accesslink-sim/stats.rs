@@ -14,10 +14,13 @@ use crate::lock::lock;
 /// Counters of all requests.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    answered: Mutex<BTreeMap<(&'static str, Option<u64>, u16), u64>>,
+    answered: Mutex<BTreeMap<Answered, u64>>,
     in_flight: AtomicU64,
     changed: Notify,
 }
+
+/// Operation, user and status of an answer.
+type Answered = (&'static str, Option<u64>, u16);
 
 /// Which answers to wait for.
 #[derive(Debug, serde::Deserialize)]
@@ -101,7 +104,7 @@ impl Stats {
     }
 
     fn count(&self, awaited: &Awaited) -> u64 {
-        let wanted = |(op, user, status): &(&str, Option<u64>, u16)| {
+        let wanted = |(op, user, status): &Answered| {
             crate::faults::op_matches(&awaited.op, op)
                 && (awaited.user.is_none() || awaited.user == *user)
                 && awaited.status.is_none_or(|wanted| wanted == *status)

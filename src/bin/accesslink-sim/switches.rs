@@ -50,7 +50,7 @@ macro_rules! switches {
                     return Ok(());
                 })*
                 $(if key == stringify!($number) {
-                    self.$number = value.parse().map_err(|_| refused(key, value, &["a whole number"]))?;
+                    self.$number = number(key, value)?;
                     return Ok(());
                 })*
                 let known = [$(stringify!($field),)* $(stringify!($number),)*].join(", ");
@@ -133,6 +133,14 @@ switches! {
         /// Days during which nights and recharges are there.
         nights_days = 28
     }
+}
+
+/// The highest number of a switch: more than thirty years where it means seconds.
+const NUMBER_MAX: u64 = 1_000_000_000;
+
+fn number(key: &str, value: &str) -> Result<u64, String> {
+    let number = value.parse().ok().filter(|number| *number <= NUMBER_MAX);
+    number.ok_or_else(|| refused(key, value, &["a whole number up to 1000000000"]))
 }
 
 fn refused(key: &str, value: &str, choices: &[&str]) -> String {

@@ -20,7 +20,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) body: Bytes,
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(super) header: Option<Box<(HeaderName, HeaderValue)>>,
     pub(super) receipt: Option<Receipt>,
 }
 
@@ -100,9 +100,9 @@ impl Answer {
     }
 
     /// Adds a header.
-    pub(super) fn with_header(mut self, name: HeaderName, value: impl ToString) -> Self {
+    pub(super) fn with_header(mut self, name: HeaderName, value: &impl ToString) -> Self {
         let value = HeaderValue::try_from(value.to_string());
-        self.header = value.ok().map(|value| (name, value));
+        self.header = value.ok().map(|value| Box::new((name, value)));
         self
     }
 
@@ -122,7 +122,7 @@ impl Answer {
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, content_type);
         }
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response
@@ -148,7 +148,7 @@ pub(super) fn too_many_requests(reading: Reading, switches: &Switches) -> Answer
     let answer = Answer::error(StatusCode::TOO_MANY_REQUESTS, switches);
     match switches.retry_after {
         RetryAfter::Off => answer,
-        RetryAfter::On => answer.with_header(header::RETRY_AFTER, reading.retry_after_s()),
+        RetryAfter::On => answer.with_header(header::RETRY_AFTER, &reading.retry_after_s()),
     }
 }
 
@@ -174,7 +174,7 @@ impl Receipt {
             }
             Self::Sleep(date) => account.count_nights(date, |record| record.sleep_served += 1),
             Self::Recharge(date) => {
-                account.count_nights(date, |record| record.recharge_served += 1)
+                account.count_nights(date, |record| record.recharge_served += 1);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::sim::Sim;
 use crate::switches::Switches;
 use crate::world::account::Account;
 use crate::world::exercise::{Exercise, Flags};
-use crate::world::item::{Content, Item, Kind, State};
+use crate::world::item::{Content, Item, Kind};
 
 /// Answers a call of this family.
 pub(super) fn answer(exchange: &Exchange) -> Answer {
@@ -91,19 +91,10 @@ fn object(
 
 /// Places of the exercises that were uploaded lately and since the registration.
 fn kept(account: &Account, now: Timestamp, switches: &Switches) -> Vec<usize> {
-    let days = i64::try_from(switches.exercises_days).unwrap_or(i64::MAX / 24 / 3600);
-    let registered_at = account
-        .registration
-        .as_ref()
-        .map_or(Timestamp::MAX, |it| it.at);
-    let oldest = now
-        .checked_sub(SignedDuration::from_hours(24 * days))
-        .unwrap_or(Timestamp::MIN);
-    let is_kept = |item: &Item| {
-        let latest = item.latest();
-        let since_registration = latest.version_at >= registered_at;
-        since_registration && latest.version_at >= oldest && latest.state != State::Superseded
-    };
+    let days = i64::try_from(switches.exercises_days).unwrap_or_default();
+    let oldest = now.checked_sub(SignedDuration::from_hours(24 * days));
+    let oldest = oldest.unwrap_or(Timestamp::MIN);
+    let is_kept = |item: &Item| !item.is_hidden && item.latest().version_at >= oldest;
     let items = account.items[Kind::Exercise.index()].iter().enumerate();
     items
         .filter(|(_, item)| is_kept(item))

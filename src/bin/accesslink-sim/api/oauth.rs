@@ -1,5 +1,7 @@
 //! OAuth as AccessLink v3 has it: the consent page and the token endpoint.
 
+use std::fmt::Write as _;
+
 use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use serde_json::json;
@@ -76,27 +78,27 @@ fn redirect(mut target: Url, (key, value): (&str, &str), state: Option<String>) 
     if let Some(state) = state {
         target.query_pairs_mut().append_pair("state", &state);
     }
-    Answer::empty(StatusCode::FOUND).with_header(header::LOCATION, target)
+    Answer::empty(StatusCode::FOUND).with_header(header::LOCATION, &target)
 }
 
 fn page(exchange: &Exchange, query: &[u8]) -> String {
-    let carried: String = url::form_urlencoded::parse(query)
-        .map(|(key, value)| {
-            let (key, value) = (escaped(&key), escaped(&value));
-            format!(r#"<input type="hidden" name="{key}" value="{value}">"#)
-        })
-        .collect();
-    let accounts: String = exchange
-        .sim
-        .accounts()
-        .iter()
-        .take(LISTED_ACCOUNTS_MAX)
-        .map(|account| {
-            let person = &lock(account).person;
-            let (id, first, last) = (person.polar_user_id, person.first_name, person.last_name);
-            format!(r#"<option value="{id}">{first} {last} ({id})</option>"#)
-        })
-        .collect();
+    let mut carried = String::new();
+    for (key, value) in url::form_urlencoded::parse(query) {
+        let (key, value) = (escaped(&key), escaped(&value));
+        _ = write!(
+            carried,
+            r#"<input type="hidden" name="{key}" value="{value}">"#
+        );
+    }
+    let mut accounts = String::new();
+    for account in exchange.sim.accounts().iter().take(LISTED_ACCOUNTS_MAX) {
+        let person = &lock(account).person;
+        let (id, first, last) = (person.polar_user_id, person.first_name, person.last_name);
+        _ = write!(
+            accounts,
+            r#"<option value="{id}">{first} {last} ({id})</option>"#
+        );
+    }
     format!(
         "<!DOCTYPE html><html><head><title>Polar Flow (simulated)</title></head><body>\
          <h1>Share your training data?</h1><form method=\"post\" action=\"/oauth2/authorization\">\

@@ -31,7 +31,7 @@ pub(super) fn spoil(action: Action, mut answer: Answer, origins: Origins<'_>) ->
             with_status(StatusCode::OK.as_u16(), &headers, body)
         }
         Action::Redirect { location } => Answer::empty(StatusCode::FOUND)
-            .with_header(header::LOCATION, location)
+            .with_header(header::LOCATION, &location)
             .into_response(),
         Action::Truncate { after_bytes } => {
             answer.body.truncate(after_bytes);

@@ -17,7 +17,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
         let body = axum::body::to_bytes(request.into_body(), BODY_MAX_BYTES).await;
-        let body = body.map_err(Refused::bad_request)?;
+        let body = body.map_err(|reason| Refused::bad_request(&reason))?;
         let body = if body.is_empty() {
             Bytes::from_static(b"{}")
         } else {
@@ -25,6 +25,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         };
         serde_json::from_slice(&body)
             .map(Self)
-            .map_err(Refused::bad_request)
+            .map_err(|reason| Refused::bad_request(&reason))
     }
 }

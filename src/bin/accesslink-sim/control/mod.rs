@@ -74,7 +74,7 @@ type Sims = State<Arc<Sim>>;
 struct Refused(StatusCode, String);
 
 impl Refused {
-    fn bad_request(reason: impl ToString) -> Self {
+    fn bad_request(reason: &(impl ToString + ?Sized)) -> Self {
         Self(StatusCode::BAD_REQUEST, reason.to_string())
     }
 
@@ -146,7 +146,8 @@ async fn turn(State(sim): Sims, JsonBody(wanted): JsonBody<Map<String, Value>>) 
     let pairs = wanted
         .iter()
         .map(|(key, value)| (key.as_str(), text(value)));
-    sim.turn(pairs).map_err(Refused::bad_request)?;
+    sim.turn(pairs)
+        .map_err(|reason| Refused::bad_request(&reason))?;
     Ok(switches(State(sim)).await)
 }
 

@@ -140,32 +140,27 @@ pub(super) async fn activity(
     with_registered(&sim, user, |account, now, switches| {
         let date = described.date.unwrap_or_else(|| account.local_date(now));
         let extra_steps = described.extra_steps;
-        let position = account.activity_position(date);
-        let position = match position {
-            Some(position) => {
-                let latest = &account.items[Kind::Activity.index()][position]
-                    .latest()
-                    .content;
-                if let Content::Activity(known) = latest.clone() {
-                    let more = Activity {
-                        extra_steps,
-                        ..known
-                    };
-                    account.update_activity(position, more, now, switches);
-                }
-                position
-            }
-            None => {
-                let seed = account.person.seed ^ u64::from(date.day_of_year().unsigned_abs());
-                let activity = Activity {
-                    date,
-                    hours: 24,
-                    seed,
-                    extra_steps,
-                };
-                account.add(Kind::Activity, now, Content::Activity(activity))
-            }
-        };
+        let known = account.activity_position(date);
+        let position = known.unwrap_or_else(|| {
+            let seed = account.person.seed ^ u64::from(date.day_of_year().unsigned_abs());
+            let activity = Activity {
+                date,
+                hours: 24,
+                seed,
+                extra_steps,
+            };
+            account.add(Kind::Activity, now, Content::Activity(activity))
+        });
+        let latest = &account.items[Kind::Activity.index()][position]
+            .latest()
+            .content;
+        if let (Some(position), Content::Activity(known)) = (known, latest.clone()) {
+            let more = Activity {
+                extra_steps,
+                ..known
+            };
+            account.update_activity(position, more, now, switches);
+        }
         let id = account.items[Kind::Activity.index()][position].latest().id;
         Ok(Json(json!({"id": id, "date": date.to_string()})))
     })
@@ -205,7 +200,7 @@ fn with_registered(
 ) -> Answered {
     let answered = sim.with_account(user, |account, now, switches| {
         if account.registration.is_none() {
-            return Err(Refused::bad_request(format!(
+            return Err(Refused::bad_request(&format!(
                 "account {user} is not registered"
             )));
         }
@@ -225,7 +220,7 @@ impl Description {
             None => default_start,
             Some(local) => Offset::from_seconds(offset_min * 60)
                 .and_then(|offset| offset.to_timestamp(local))
-                .map_err(Refused::bad_request)?,
+                .map_err(|reason| Refused::bad_request(&reason))?,
         };
         let items = account.items[Kind::Exercise.index()].len() as u64;
         let mut rng = Rng::of(&[account.person.seed, items]);

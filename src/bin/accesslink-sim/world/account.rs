@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::item::{Content, Item, Kind, Revision, State};
 use super::night::Night;
@@ -77,6 +77,7 @@ impl Account {
         for kind in Kind::ALL {
             self.transactions_disband(kind, now);
             for item in &mut self.items[kind.index()] {
+                item.is_hidden = true;
                 let latest = item.latest_mut();
                 if latest.state == State::Pool {
                     latest.state = State::AgedOut;
@@ -105,6 +106,7 @@ impl Account {
             hash_id,
             revisions,
             offered: 0,
+            is_hidden: false,
         });
         items.len() - 1
     }
@@ -119,6 +121,7 @@ impl Account {
         content: Content,
     ) {
         let item = &mut self.items[kind.index()][index];
+        item.is_hidden = false;
         let latest = item.latest_mut();
         if latest.state == State::Pool {
             latest.state = State::Superseded;
@@ -141,21 +144,18 @@ impl Account {
 
     /// Adds a night, or scores it again where it is there already.
     pub(crate) fn put_night(&mut self, night: Night) {
-        match self.nights.get_mut(&night.date) {
-            Some(record) => {
-                record.night = night;
-                record.revision += 1;
-            }
-            None => {
-                let record = NightRecord {
-                    night,
-                    revision: 1,
-                    sleep_served: 0,
-                    recharge_served: 0,
-                };
-                self.nights.insert(record.night.date, record);
-            }
+        if let Some(record) = self.nights.get_mut(&night.date) {
+            record.night = night;
+            record.revision += 1;
+            return;
         }
+        let record = NightRecord {
+            night,
+            revision: 1,
+            sleep_served: 0,
+            recharge_served: 0,
+        };
+        self.nights.insert(record.night.date, record);
     }
 
     /// The nights that are still kept, oldest first.
@@ -178,9 +178,9 @@ impl Account {
 
     /// The oldest day of which a night is still kept.
     pub(super) fn nights_kept_from(&self, now: Timestamp, days: u64) -> Date {
-        self.local_date(now)
-            .checked_sub((days as i64).days())
-            .unwrap_or(Date::MIN)
+        let span = Span::new().try_days(days as i64);
+        let oldest = span.and_then(|span| self.local_date(now).checked_sub(span));
+        oldest.unwrap_or(Date::MIN)
     }
 
     /// Eight letters and digits that have nothing visible in common with the numeric id.

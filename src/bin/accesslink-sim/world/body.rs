@@ -37,7 +37,7 @@ impl Body {
         put("height", person.height_cm.into());
         put("maximum-heart-rate", maximum_bpm.into());
         put("resting-heart-rate", person.heart_rate_rest_bpm.into());
-        if person.polar_user_id % 2 == 0 {
+        if person.polar_user_id.is_multiple_of(2) {
             put("aerobic-threshold", (maximum_bpm * 75 / 100).into());
             put("anaerobic-threshold", (maximum_bpm * 90 / 100).into());
         }

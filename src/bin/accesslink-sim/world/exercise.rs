@@ -1,4 +1,4 @@
-//! Bodies of an exercise: the kebab-case ones of transactions and the snake_case object of `/v3/exercises`.
+//! Bodies of an exercise: the kebab-case ones of transactions and the `snake_case` object of `/v3/exercises`.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -154,7 +154,7 @@ impl Exercise<'_> {
         if session.sport.code == "RUNNING" && session.has_route {
             put("running-index", rng.between(38, 61).into());
         }
-        if person.polar_user_id % 3 != 0 {
+        if !person.polar_user_id.is_multiple_of(3) {
             put("training-load-pro", self.training_load_pro(load));
         }
         facts

@@ -72,6 +72,8 @@ pub(crate) struct Item {
     pub(crate) revisions: Vec<Revision>,
     /// How often it was listed in a new transaction.
     pub(crate) offered: u32,
+    /// Whether it was uploaded before the account was registered anew, which hides it.
+    pub(crate) is_hidden: bool,
 }
 
 /// One version of an item.

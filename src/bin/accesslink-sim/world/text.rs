@@ -1,5 +1,7 @@
 //! How AccessLink writes instants, local times and durations.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -62,15 +64,15 @@ pub(crate) fn duration_ms(duration_ms: i64, own: DurationStyle, switch: Duration
     let (hours, minutes) = (duration_ms / 3_600_000, duration_ms / 60_000 % 60);
     let rest_ms = duration_ms % 60_000;
     if hours > 0 {
-        text.push_str(&format!("{hours}H"));
+        _ = write!(text, "{hours}H");
     }
     if minutes > 0 {
-        text.push_str(&format!("{minutes}M"));
+        _ = write!(text, "{minutes}M");
     }
     match (rest_ms / 1000, rest_ms % 1000) {
         (0, 0) if text.len() > 2 => {}
-        (seconds, 0) => text.push_str(&format!("{seconds}S")),
-        (seconds, ms) => text.push_str(&format!("{seconds}.{ms:03}S")),
+        (seconds, 0) => _ = write!(text, "{seconds}S"),
+        (seconds, ms) => _ = write!(text, "{seconds}.{ms:03}S"),
     }
     text
 }

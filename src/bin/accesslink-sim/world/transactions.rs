@@ -213,7 +213,8 @@ impl Account {
     }
 
     fn age_out(&mut self, kind: Kind, now: Timestamp, days: u64) {
-        let oldest = now - SignedDuration::from_hours(24 * days as i64);
+        let oldest = now.checked_sub(SignedDuration::from_hours(24 * days as i64));
+        let oldest = oldest.unwrap_or(Timestamp::MIN);
         for item in &mut self.items[kind.index()] {
             let latest = item.latest_mut();
             if latest.state == State::Pool && latest.version_at < oldest {
