@@ -273,3 +273,16 @@ async fn a_hold_after_the_effect_keeps_only_the_answer_back() {
     });
     assert_eq!(created.status, 201);
 }
+
+#[tokio::test]
+async fn a_read_is_spoilt_before_as_well_as_after() {
+    let (sim, token) = Sim::connected(&[]).await;
+    let whole = sim.get(&token, SLEEP).await;
+    for when in ["before", "after"] {
+        let action = json!({"type": "truncate", "after_bytes": 10});
+        assert_eq!(
+            spoilt(&sim, &token, when, action).await.body,
+            whole.body[..10]
+        );
+    }
+}

@@ -17,8 +17,8 @@ pub(crate) struct Sim {
     api: String,
     control: String,
     http: Client,
-    _stdin: ChildStdin,
-    _child: Child,
+    stdin: ChildStdin,
+    child: Child,
 }
 
 /// An answer, read to its end.
@@ -83,8 +83,8 @@ impl Sim {
             api: url("listen"),
             control: url("control"),
             http,
-            _stdin: stdin,
-            _child: child,
+            stdin,
+            child,
         }
     }
 
@@ -199,6 +199,12 @@ impl Sim {
         issued["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// Closes the program's standard input and waits for its end.
+    pub(crate) async fn close_stdin(mut self) -> std::process::ExitStatus {
+        drop(self.stdin);
+        self.child.wait().await.unwrap()
+    }
+
     /// Moves the clock.
     pub(crate) async fn advance_s(&self, seconds: u64) {
         self.tell("/clock", json!({"advance_s": seconds})).await;
@@ -232,4 +238,17 @@ pub(crate) fn urls(reply: &Reply, key: &str) -> Vec<String> {
     list.iter()
         .map(|url| url.as_str().unwrap().to_owned())
         .collect()
+}
+
+/// All exercises of the list without flags.
+pub(crate) async fn exercises(sim: &Sim, token: &str) -> Vec<Value> {
+    let list = sim.get(token, "/v3/exercises").await;
+    list.json().as_array().unwrap().clone()
+}
+
+/// A text member that must be there.
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} of {value}"))
 }

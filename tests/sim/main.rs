@@ -13,5 +13,6 @@ mod faults;
 mod harness;
 mod life_cycle;
 mod oauth;
+mod population;
 mod quota;
 mod users;

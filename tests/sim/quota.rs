@@ -105,3 +105,10 @@ async fn a_switch_that_does_not_exist_is_refused_and_changes_nothing() {
     );
     assert_eq!(sim.ask("/switches").await, before);
 }
+
+#[tokio::test]
+async fn the_program_ends_when_its_standard_input_is_closed() {
+    let sim = Sim::start(&[]).await;
+    assert_eq!(sim.ask("/health").await, json!({"ok": true}));
+    assert!(sim.close_stdin().await.success());
+}

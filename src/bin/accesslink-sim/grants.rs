@@ -176,6 +176,12 @@ impl Grants {
         })
     }
 
+    /// Who a code or a refresh token was issued for.
+    pub(crate) fn owner(&self, grant: &str) -> Option<u64> {
+        let code = self.codes.get(grant).map(|code| code.user);
+        code.or_else(|| self.refresh_tokens.get(grant).map(|token| token.user))
+    }
+
     /// Makes all tokens of a user useless.
     pub(crate) fn revoke(&mut self, user: u64) {
         self.kill(|of_user, _| of_user == user);

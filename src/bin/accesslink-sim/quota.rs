@@ -5,16 +5,20 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::switches::QuotaUsers;
+
 /// Seconds of the short and of the long window.
 const WINDOWS_S: [i64; 2] = [15 * 60, 24 * 3600];
 /// Requests that each window grants to a client without users, and for each user.
 const GRANTS: [(u64, u64); 2] = [(500, 20), (5000, 100)];
 
 /// Both windows of the one client that there is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Quota {
     scale: f64,
     windows: [Window; 2],
+    /// Registered users when the long window began.
+    users_of_day: u64,
     refused: u64,
     closed_since_ms: Option<u64>,
 }
@@ -23,6 +27,13 @@ pub(crate) struct Quota {
 struct Window {
     began_at: Option<Timestamp>,
     used: u64,
+}
+
+/// How many users the limits are for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Users {
+    pub(crate) registered: u64,
+    pub(crate) rule: QuotaUsers,
 }
 
 /// What both windows say after a request.
@@ -42,13 +53,14 @@ impl Quota {
         Self {
             scale,
             windows: [Window::default(); 2],
+            users_of_day: 0,
             refused: 0,
             closed_since_ms: None,
         }
     }
 
     /// Counts one request.
-    pub(crate) fn count(&mut self, now: Timestamp, real_ms: u64, users: u64) -> Reading {
+    pub(crate) fn count(&mut self, now: Timestamp, real_ms: u64, users: Users) -> Reading {
         for (window, length_s) in self.windows.iter_mut().zip(WINDOWS_S) {
             let length = SignedDuration::from_secs(length_s);
             if window
@@ -62,11 +74,14 @@ impl Quota {
             }
             window.used += 1;
         }
+        if self.windows[1].used == 1 {
+            self.users_of_day = users.registered;
+        }
         let mut reading = self.read(now, users);
         if reading.refused {
             self.refused += 1;
             let since_ms = *self.closed_since_ms.get_or_insert(real_ms);
-            reading.closed_for_ms = real_ms - since_ms;
+            reading.closed_for_ms = real_ms.saturating_sub(since_ms);
         } else {
             self.closed_since_ms = None;
         }
@@ -74,7 +89,11 @@ impl Quota {
     }
 
     /// The windows without counting anything.
-    pub(crate) fn read(&self, now: Timestamp, users: u64) -> Reading {
+    pub(crate) fn read(&self, now: Timestamp, users: Users) -> Reading {
+        let users = match users.rule {
+            QuotaUsers::Live => users.registered,
+            QuotaUsers::Daily => self.users_of_day,
+        };
         let limit = GRANTS.map(|grant| self.limit(grant, users));
         let used = self.windows.map(|window| window.used);
         let mut reset_s = WINDOWS_S;
@@ -95,7 +114,7 @@ impl Quota {
     }
 
     /// The windows for the control port.
-    pub(crate) fn to_json(&self, now: Timestamp, users: u64) -> Value {
+    pub(crate) fn to_json(&self, now: Timestamp, users: Users) -> Value {
         let Reading {
             used,
             limit,
@@ -134,11 +153,41 @@ impl Reading {
 mod tests {
     use super::*;
 
+    fn users(registered: u64, rule: QuotaUsers) -> Users {
+        Users { registered, rule }
+    }
+
+    #[test]
+    fn limits_follow_the_registered_users_at_once_or_daily() {
+        let mut quota = Quota::new(1.0);
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        quota.count(now, 0, users(1, QuotaUsers::Daily));
+        let limit = |now, rule| quota.clone().count(now, 0, users(3, rule)).limit;
+        assert_eq!(limit(now, QuotaUsers::Live), [560, 5300]);
+        assert_eq!(limit(now, QuotaUsers::Daily), [520, 5100]);
+        let tomorrow = now + SignedDuration::from_hours(24);
+        assert_eq!(limit(tomorrow, QuotaUsers::Daily), [560, 5300]);
+    }
+
+    #[test]
+    fn a_refused_request_knows_how_long_the_window_has_been_closed() {
+        let mut quota = Quota::new(0.002);
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut closed_for_ms = |real_ms| {
+            let reading = quota.count(now, real_ms, users(0, QuotaUsers::Live));
+            reading.refused.then_some(reading.closed_for_ms)
+        };
+        assert_eq!(
+            [1, 2, 5, 3000].map(&mut closed_for_ms),
+            [None, Some(0), Some(3), Some(2998)]
+        );
+    }
+
     #[test]
     fn a_refused_request_counts_on_both_windows_and_the_short_one_opens_again() {
         let mut quota = Quota::new(0.004);
         let mut now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let read = |quota: &mut Quota, now| quota.count(now, 0, 0);
+        let read = |quota: &mut Quota, now| quota.count(now, 0, users(0, QuotaUsers::Live));
         assert!(!read(&mut quota, now).refused);
         assert!(!read(&mut quota, now).refused);
         let refused = read(&mut quota, now);

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::lock::lock;
-use crate::quota::{Quota, Reading};
+use crate::quota::{Quota, Reading, Users};
 use crate::stats::Stats;
 use crate::switches::{Switches, UrlOrigin};
 use crate::violations::Violations;
@@ -165,15 +165,23 @@ impl Sim {
 
     /// Counts one request on the windows of the client.
     pub(crate) fn count_request(&self) -> Reading {
-        let users = self.registered.load(Ordering::Relaxed);
+        let users = self.quota_users();
         lock(&self.quota).count(self.clock.now(), self.clock.real_ms(), users)
     }
 
     /// The windows and the refused requests, for the control port.
     pub(crate) fn quota_json(&self) -> (serde_json::Value, u64) {
-        let users = self.registered.load(Ordering::Relaxed);
+        let users = self.quota_users();
         let quota = lock(&self.quota);
         (quota.to_json(self.clock.now(), users), quota.refused())
+    }
+
+    fn quota_users(&self) -> Users {
+        let registered = self.registered.load(Ordering::Relaxed);
+        Users {
+            registered,
+            rule: self.switches().quota_users,
+        }
     }
 
     /// The switches as they are.

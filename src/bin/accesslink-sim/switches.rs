@@ -92,6 +92,8 @@ switches! {
         refresh_tokens: RefreshTokens { None = "none", Rotating = "rotating" }
         /// Status of a token request with wrong client credentials.
         invalid_client: InvalidClient { Unauthorized = "401", BadRequest = "400" }
+        /// Which registered users the limits are for: those of now, or those at the beginning of the day's window.
+        quota_users: QuotaUsers { Live = "live", Daily = "daily" }
         /// Whether a 429 says when to come back.
         retry_after: RetryAfter { Off = "off", On = "on" }
         /// What stands in the body of an error.

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use std::sync::atomic::Ordering;
 
-use super::Exchange;
 use super::answer::Answer;
 use super::call::Call;
+use super::{Exchange, parameter};
 use crate::grants::Bearer;
 use crate::lock::lock;
 use crate::sim::Sim;
@@ -23,6 +23,17 @@ pub(super) fn bearer(sim: &Sim, head: &Head) -> Option<Bearer> {
     let token = credential(head, "Bearer ")?;
     let (now, expiry) = (sim.clock.now(), sim.switches().token_expiry);
     lock(&sim.grants).bearer(token, now, expiry)
+}
+
+/// The user that the request is about: named by its path, its token, its code or its refresh token.
+pub(super) fn user(sim: &Sim, call: &Call, head: &Head, body: &[u8]) -> Option<u64> {
+    if *call == Call::Token {
+        let grants = lock(&sim.grants);
+        let given = parameter(body, "code").or_else(|| parameter(body, "refresh_token"));
+        return given.and_then(|grant| grants.owner(&grant));
+    }
+    call.user()
+        .or_else(|| bearer(sim, head).map(|bearer| bearer.user))
 }
 
 /// Whether the request carries the client's own credentials.

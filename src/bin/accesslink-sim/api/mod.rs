@@ -24,7 +24,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use self::answer::{Answer, Receipt};
@@ -66,9 +66,7 @@ async fn handle(State(sim): State<Arc<Sim>>, request: Request) -> Response {
     } else {
         Bytes::new()
     };
-    let user = call
-        .user()
-        .or_else(|| access::bearer(&sim, &head).map(|bearer| bearer.user));
+    let user = access::user(&sim, &call, &head, &body);
     let exchange = Exchange {
         sim,
         head,
@@ -126,9 +124,11 @@ impl Exchange {
             }
             return whole(early.unwrap_or_else(|| self.dispatch(reading)));
         }
-        let answer = match hit.when {
-            When::Before => Answer::empty(StatusCode::OK),
-            When::After => self.dispatch(reading),
+        // Reading has no effect that could be withheld, so there is always an answer to spoil.
+        let answer = if hit.when == When::After || self.head.method == Method::GET {
+            self.dispatch(reading)
+        } else {
+            Answer::empty(StatusCode::OK)
         };
         if matches!(hit.action, Action::Hang) {
             tokio::time::sleep(HANG_LIMIT).await;

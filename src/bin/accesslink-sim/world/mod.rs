@@ -32,6 +32,7 @@ pub(crate) mod sport;
 mod text;
 pub(crate) mod transactions;
 mod uploads;
+mod watch;
 pub(crate) mod zone;
 
 pub(crate) use plan::Profile;
