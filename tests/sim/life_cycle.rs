@@ -296,3 +296,28 @@ async fn items_are_offered_for_28_days() {
     sim.advance_s(2 * 24 * 3600).await;
     assert_eq!(sim.get(&token, "/v3/exercises").await.json(), json!([]));
 }
+
+#[tokio::test]
+async fn what_was_read_from_the_other_family_counts_as_served() {
+    let (sim, token) = Sim::connected(&["--profile", "single-hr"]).await;
+    let uri = sim.open(&token, "exercise").await;
+    let listed = sim.get(&token, "/v3/exercises").await.json();
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    let part = async |part: &str| {
+        let ledger = sim.ledger().await;
+        ledger["items"]["exercise"][0]["parts"][part]["served"].clone()
+    };
+    sim.get(&token, &format!("/v3/exercises/{id}?zones=true"))
+        .await;
+    assert_eq!(
+        (part("heart-rate-zones").await, part("samples/0").await),
+        (json!(1), json!(0))
+    );
+    sim.get(&token, "/v3/exercises?samples=true").await;
+    assert_eq!(
+        (part("heart-rate-zones").await, part("samples/0").await),
+        (json!(1), json!(1))
+    );
+    assert_eq!(sim.commit(&token, &uri).await, 200);
+    assert_eq!(sim.violations().await, [""; 0]);
+}

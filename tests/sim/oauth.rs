@@ -216,3 +216,28 @@ async fn a_revoked_user_consents_again_and_only_the_new_token_works() {
     assert_eq!(sim.get(&new, &path).await.status, 200);
     assert_eq!(sim.get(&old, &path).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_lost_answer_of_the_token_endpoint_uses_the_code_up() {
+    let sim = Sim::start(&["--users", "2"]).await;
+    let action = json!({"type": "reset", "after_bytes": 0});
+    let fault = json!({"op": "token", "user": USER, "when": "after", "action": action});
+    sim.tell("/faults", fault).await;
+    let code = code(&sim).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+    ];
+    let request = sim.request(Method::POST, "/v2/oauth2/token").form(&form);
+    let sent = request
+        .basic_auth("sim-client", Some("sim-secret"))
+        .send()
+        .await;
+    let body = match sent {
+        Ok(response) => response.bytes().await,
+        Err(error) => Err(error),
+    };
+    assert!(body.is_err());
+    assert_eq!(redeem(&sim, &code).await.json()["error"], "invalid_grant");
+}

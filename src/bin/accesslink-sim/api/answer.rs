@@ -5,10 +5,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::receipt::Receipt;
 use crate::quota::Reading;
 use crate::switches::{ErrorBody, RetryAfter, Switches};
-use crate::world::account::Account;
-use crate::world::item::Kind;
 
 /// Content type of nearly everything.
 pub(super) const JSON: &str = "application/json;charset=UTF-8";
@@ -22,22 +21,6 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     pub(super) header: Option<Box<(HeaderName, HeaderValue)>>,
     pub(super) receipt: Option<Receipt>,
-}
-
-/// Which body an answer serves; recorded once it leaves unspoilt.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Receipt {
-    /// A part of a revision of an item.
-    Part {
-        kind: Kind,
-        item: usize,
-        revision: usize,
-        part: usize,
-    },
-    /// The sleep of one night, or of all where there is no date.
-    Sleep(Option<jiff::civil::Date>),
-    /// The recharge of one night, or of all where there is no date.
-    Recharge(Option<jiff::civil::Date>),
 }
 
 impl Answer {
@@ -149,33 +132,5 @@ pub(super) fn too_many_requests(reading: Reading, switches: &Switches) -> Answer
     match switches.retry_after {
         RetryAfter::Off => answer,
         RetryAfter::On => answer.with_header(header::RETRY_AFTER, &reading.retry_after_s()),
-    }
-}
-
-impl Receipt {
-    /// Counts what was served.
-    pub(super) fn record(self, account: &mut Account) {
-        match self {
-            Self::Part {
-                kind,
-                item,
-                revision,
-                part,
-            } => {
-                let revision = account.items[kind.index()]
-                    .get_mut(item)
-                    .and_then(|item| item.revisions.get_mut(revision));
-                let part = revision
-                    .and_then(|revision| revision.parts.as_mut())
-                    .and_then(|parts| parts.parts.get_mut(part));
-                if let Some(part) = part {
-                    part.served += 1;
-                }
-            }
-            Self::Sleep(date) => account.count_nights(date, |record| record.sleep_served += 1),
-            Self::Recharge(date) => {
-                account.count_nights(date, |record| record.recharge_served += 1);
-            }
-        }
     }
 }

@@ -13,6 +13,7 @@ mod call;
 mod exercises;
 mod nights;
 mod oauth;
+mod receipt;
 mod spoil;
 mod transactions;
 mod users;
@@ -27,8 +28,9 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use self::answer::{Answer, Receipt};
+use self::answer::Answer;
 use self::call::Call;
+use self::receipt::Receipt;
 use crate::faults::{Action, Hit, Subject, When};
 use crate::quota::Reading;
 use crate::sim::Sim;

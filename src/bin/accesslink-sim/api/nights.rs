@@ -5,8 +5,9 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::Exchange;
-use super::answer::{Answer, Receipt};
+use super::answer::Answer;
 use super::call::Call;
+use super::receipt::Receipt;
 use crate::world::account::NightRecord;
 
 /// Answers a call of this family.

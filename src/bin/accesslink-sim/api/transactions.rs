@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Map, json};
 
 use super::Exchange;
-use super::answer::{Answer, JSON, Receipt};
+use super::answer::{Answer, JSON};
 use super::call::{Call, Resource};
+use super::receipt::Receipt;
 use crate::sim::Sim;
 use crate::switches::{ExpiredResource, LatePut, PutAnswer, Switches};
 use crate::violations;
@@ -117,20 +118,19 @@ fn read(
             return Answer::value(&json!({"samples": urls}));
         }
     };
-    let Some(position) = parts.parts.iter().position(|part| part.key == key) else {
+    let Some(part) = parts.get(key) else {
         return Answer::no_content();
     };
-    let body = &parts.parts[position].body;
     let answer = match key {
-        PartKey::Summary => Answer::json(summary_in_transaction(body, transaction)),
-        key => Answer::with(StatusCode::OK, content_type(key), body.clone()),
+        PartKey::Summary => Answer::json(summary_in_transaction(&part.body, transaction)),
+        key => Answer::with(StatusCode::OK, content_type(key), part.body.clone()),
     };
     let Entry { item, revision } = entry;
     answer.serving(Receipt::Part {
         kind,
         item,
         revision,
-        part: position,
+        key,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::sim::Sim;
 use crate::switches::Switches;
 use crate::world::account::{Account, NightRecord};
 use crate::world::instant_ms;
-use crate::world::item::{Content, Kind};
+use crate::world::item::{Content, Kind, State};
 use crate::world::parts::{Part, PartKey, Parts, summary_in_transaction};
 use crate::world::transactions::Transaction;
 
@@ -96,6 +96,10 @@ fn item(
         .latest_mut()
         .parts(&hash_id, sim.setting(person, switches));
     let bodies = bodies(parts, through);
+    let latest = item.latest_mut();
+    if let (State::Committed, Some(parts)) = (latest.state, &mut latest.parts) {
+        parts.drop_bodies();
+    }
     let latest = item.latest();
     let mut entry = Map::new();
     entry.insert("id".to_owned(), latest.id.into());
