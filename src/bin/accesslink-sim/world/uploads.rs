@@ -251,3 +251,83 @@ fn day_number(day: Date) -> u64 {
     day.since(date(2000, 1, 1))
         .map_or(0, |span| span.get_days()) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::person::Person;
+    use crate::world::zone::Zones;
+
+    const ACCOUNTS: u64 = 10;
+
+    fn registered(start_at: Timestamp, number: u64) -> Account {
+        let zones = Zones::around(start_at.to_zoned(jiff::tz::TimeZone::UTC).date()).unwrap();
+        let mut account = Account::new(Person::new(7, number, &zones), Profile::Realistic);
+        account.register(
+            "member".to_owned(),
+            start_at,
+            start_at,
+            30,
+            &Switches::default(),
+        );
+        account
+    }
+
+    fn offsets(account: &Account) -> Vec<i32> {
+        let sessions = account.items[Kind::Exercise.index()].iter();
+        let offset = |content: &Content| match content {
+            Content::Session(session) => Some(session.offset_min),
+            _ => None,
+        };
+        sessions
+            .filter_map(|item| offset(&item.latest().content))
+            .collect()
+    }
+
+    #[test]
+    fn a_month_is_whole_and_some_clocks_change_in_it_whatever_the_season() {
+        for month in 1..=12 {
+            let start_at: Timestamp = format!("2028-{month:02}-01T03:00:00Z").parse().unwrap();
+            let mut changed = 0;
+            for number in 0..ACCOUNTS {
+                let account = registered(start_at, number);
+                assert!(
+                    (28..=29).contains(&account.nights.len()),
+                    "{}",
+                    account.nights.len()
+                );
+                assert!((30..=31).contains(&account.items[Kind::Activity.index()].len()));
+                let offsets = offsets(&account);
+                assert!(offsets.len() >= 8, "{} sessions", offsets.len());
+                changed += usize::from(offsets.iter().any(|offset| *offset != offsets[0]));
+            }
+            assert!(changed >= 2, "{changed} clocks changed before {start_at}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_uploaded_twice_however_the_clock_is_moved() {
+        let start_at: Timestamp = "2026-03-20T12:00:00Z".parse().unwrap();
+        let end_at = start_at + SignedDuration::from_hours(24 * 9);
+        let switches = Switches::default();
+        let starts = |steps: i32| {
+            let mut account = registered(start_at, 3);
+            for step in 1..=steps {
+                let passed = end_at.duration_since(start_at) * step / steps;
+                account.uploads_due(start_at + passed, &switches);
+            }
+            let items = account.items[Kind::Exercise.index()].iter();
+            let mut starts: Vec<_> = items
+                .map(|item| match &item.latest().content {
+                    Content::Session(session) => session.start_at,
+                    _ => Timestamp::MIN,
+                })
+                .collect();
+            starts.sort_unstable();
+            starts
+        };
+        let at_once = starts(1);
+        assert_eq!(at_once, starts(216));
+        assert!(at_once.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}
