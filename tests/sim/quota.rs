@@ -1,4 +1,4 @@
-//! Rate limits, and what the control port knows about requests.
+//! Rate limits, and the control port: what it knows about requests, and what it refuses.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -111,4 +111,23 @@ async fn the_program_ends_when_its_standard_input_is_closed() {
     let sim = Sim::start(&[]).await;
     assert_eq!(sim.ask("/health").await, json!({"ok": true}));
     assert!(sim.close_stdin().await.success());
+}
+
+#[tokio::test]
+async fn an_upload_beyond_its_limits_is_refused() {
+    let (sim, _) = Sim::connected(&[]).await;
+    let path = format!("/users/{USER}/exercises");
+    for described in [
+        json!({"duration_s": 0}),
+        json!({"duration_s": 1e9}),
+        json!({"offset_min": 2000}),
+        json!({"durations": 60}),
+    ] {
+        let refused = sim.control(Method::POST, &path, described.clone()).await;
+        assert_eq!(refused.status, 400, "{described}");
+    }
+    let unknown = sim
+        .control(Method::POST, "/users/1/exercises", json!({}))
+        .await;
+    assert_eq!(unknown.status, 404);
 }

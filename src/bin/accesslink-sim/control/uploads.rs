@@ -27,6 +27,10 @@ use crate::world::zone;
 
 /// Length of a session where none is given.
 const DEFAULT_DURATION_S: f64 = 600.0;
+/// Longest session: beyond it, recording one second by second would take too long.
+const DURATION_MAX_S: f64 = 100.0 * 3600.0;
+/// Furthest offset from UTC, beyond every real one.
+const OFFSET_MAX_MIN: i32 = 18 * 60;
 
 /// A session or a change of one; what is left out is invented or stays.
 #[derive(Debug, Deserialize)]
@@ -57,6 +61,7 @@ pub(super) async fn exercise(
     JsonBody(description): JsonBody<Description>,
 ) -> Answered {
     with_registered(&sim, user, |account, now, _| {
+        description.check()?;
         let session = description.to_session(account, now)?;
         let index = account.add(Kind::Exercise, now, Content::Session(Box::new(session)));
         let item = &account.items[Kind::Exercise.index()][index];
@@ -72,6 +77,7 @@ pub(super) async fn edit(
     JsonBody(description): JsonBody<Description>,
 ) -> Answered {
     with_registered(&sim, user, |account, now, _| {
+        description.check()?;
         let position = account.position(Kind::Exercise, exercise);
         let position = position.ok_or_else(|| Refused::no_such("exercise", exercise))?;
         let item = &account.items[Kind::Exercise.index()][position];
@@ -210,6 +216,21 @@ fn with_registered(
 }
 
 impl Description {
+    fn check(&self) -> Result<(), Refused> {
+        let is_session = self
+            .duration_s
+            .is_none_or(|s| s > 0.0 && s <= DURATION_MAX_S);
+        let is_on_earth = self
+            .offset_min
+            .is_none_or(|min| min.abs() <= OFFSET_MAX_MIN);
+        if is_session && is_on_earth {
+            return Ok(());
+        }
+        let limits =
+            format!("above 0 to {DURATION_MAX_S} s, at most {OFFSET_MAX_MIN} min from UTC");
+        Err(Refused::bad_request(&format!("a session lasts {limits}")))
+    }
+
     fn to_session(&self, account: &Account, now: Timestamp) -> Result<Session, Refused> {
         let sport = Sport::by_code(self.sport.as_deref().unwrap_or_default());
         let duration_ms = milliseconds(self.duration_s.unwrap_or(DEFAULT_DURATION_S));
