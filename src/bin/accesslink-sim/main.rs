@@ -58,7 +58,7 @@ struct Cli {
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// Factor on Polar's rate limits.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
     quota_scale: f64,
     /// Days before its registration that count as just uploaded for an account.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
@@ -70,7 +70,7 @@ struct Cli {
     #[arg(long, default_value = "sim-secret")]
     client_secret: String,
     /// Turns a switch; `GET /switches` of the control port lists them.
-    #[arg(long = "switch", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    #[arg(long = "switch", value_name = "KEY=VALUE", value_parser = switch)]
     switches: Vec<(String, String)>,
     /// What the virtual clock shows at the start; now, where it is left out.
     #[arg(long)]
@@ -103,11 +103,21 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
-    let pair = text
+/// A switch with a value that it can have.
+fn switch(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
         .split_once('=')
         .ok_or("a switch is written KEY=VALUE")?;
-    Ok((pair.0.to_owned(), pair.1.to_owned()))
+    Switches::default().set(key, value)?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text
+        .parse()
+        .ok()
+        .filter(|scale: &f64| scale.is_finite() && *scale > 0.0);
+    scale.ok_or_else(|| "a factor is a number above zero".to_owned())
 }
 
 fn settings(cli: Cli, api_at: SocketAddr) -> anyhow::Result<Settings> {
@@ -115,7 +125,6 @@ fn settings(cli: Cli, api_at: SocketAddr) -> anyhow::Result<Settings> {
     for (key, value) in &cli.switches {
         switches.set(key, value).map_err(anyhow::Error::msg)?;
     }
-    anyhow::ensure!(cli.quota_scale > 0.0, "--quota-scale must be above zero");
     let public_url = cli
         .public_url
         .map(|url| url.as_str().trim_end_matches('/').to_owned());
