@@ -35,7 +35,7 @@ pub use enqueue::{Depth, Enqueuer};
 pub use keys::{Keys, LaneName};
 pub use lane::{Delivery, Lane, Process, Signal, Timing, Verdict};
 pub use message::{Message, Rejection};
-pub use permits::{Closed, Permit, Permits, RateLimit, Urgency};
+pub use permits::{Closed, Permit, Permits, RateLimit, Snapshot, Urgency};
 pub use publish::Publisher;
 pub use shell::{DrainReport, Handler, RunLimits, run_lanes};
 
