@@ -20,6 +20,9 @@ const ZSTD_LEVEL: i32 = 1;
 /// The most items that a transaction of the sweep removes.
 const SWEEP_BATCH_MAX: i64 = 1_000;
 
+/// The most connections that a transaction of the sweep keeps from working.
+const SWEEP_CONNECTIONS_MAX: i64 = 50;
+
 /// The most transactions of one sweep; the next sweep goes on.
 const SWEEP_BATCHES_MAX: usize = 200;
 
@@ -401,9 +404,11 @@ async fn lock_connections(
             SELECT connection_id FROM polar_sync.raw_item_disposable
             WHERE fetched_at < polar_sync.now() - make_interval(secs => $1)
             ORDER BY fetched_at LIMIT $2)
+        LIMIT $3
         FOR UPDATE SKIP LOCKED",
         retention.as_secs_f64(),
         SWEEP_BATCH_MAX,
+        SWEEP_CONNECTIONS_MAX,
     )
     .fetch_all(tx.db())
     .await

@@ -1,5 +1,7 @@
 //! A connected user in a database of their own, and records to store.
 
+use std::{io, sync::Mutex};
+
 use jiff::{SignedDuration, Timestamp, civil::date};
 use polar_sync::{
     model::{ConnectionId, UserId, record::*},
@@ -29,6 +31,29 @@ const TABLES: [&str; 11] = [
     "physical_information",
     "outbox",
 ];
+
+/// What was logged.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Mutex<Vec<u8>>);
+
+impl Lines {
+    /// How many lines contain this.
+    pub(crate) fn count_of(&self, pattern: &str) -> usize {
+        let log = self.0.lock().unwrap();
+        let log = String::from_utf8_lossy(&log);
+        log.lines().filter(|line| line.contains(pattern)).count()
+    }
+}
+
+impl io::Write for &Lines {
+    fn write(&mut self, log: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(log)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A connected user.
 pub(crate) struct Home {

@@ -1,11 +1,17 @@
 //! Workouts: versions, parts, and writing nothing that is stored already.
 
-use polar_sync::{
-    model::record::{Part, WorkoutSource},
-    store::records::Change,
-};
+use std::sync::Arc;
 
-use crate::fixtures::{Home, at, workout, workout_with_parts};
+use polar_sync::{
+    model::{
+        Detail, Details,
+        record::{Part, Workout, WorkoutSource},
+    },
+    store::records::{Change, Lacking, upsert_workout, workouts_lacking},
+};
+use tracing::{Level, subscriber};
+
+use crate::fixtures::{Home, Lines, at, hashed, workout, workout_with_parts};
 
 #[tokio::test]
 async fn the_same_workout_again_writes_nothing() {
@@ -176,5 +182,62 @@ async fn readers_see_zones_and_routes_as_they_were_given() {
             "1 06:00:00 65.0123456 25.4729012 12.345",
             "2 65.0123556 25.4729012"
         ]
+    );
+}
+
+/// How many statements an upsert sends, by sqlx's own log of them.
+async fn statements_of(home: &Home, workout: &Workout) -> usize {
+    let lines = Arc::new(Lines::default());
+    let log = tracing_subscriber::fmt()
+        .with_max_level(Level::DEBUG)
+        .with_writer(Arc::clone(&lines))
+        .finish();
+    home.tx(async |tx| {
+        let _logging = subscriber::set_default(log);
+        upsert_workout(tx, home.connection, &home.user, workout).await
+    })
+    .await;
+    lines.count_of("sqlx::query")
+}
+
+#[tokio::test]
+async fn an_upsert_sends_few_statements() {
+    let home = Home::new().await;
+    assert_eq!(statements_of(&home, &workout()).await, 3);
+    assert_eq!(statements_of(&home, &workout_with_parts()).await, 6);
+    assert_eq!(statements_of(&home, &workout_with_parts()).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_request_wants_and_nobody_stored_is_told() {
+    let home = Home::new().await;
+    let first = home.workout(&workout()).await.record_id;
+    let lacking = async |wanted, since| {
+        workouts_lacking(&home.store, home.connection, wanted, since)
+            .await
+            .unwrap()
+    };
+    let mut expected = Lacking {
+        record_id: first,
+        polar_hashed_id: None,
+        missing: Details::ALL,
+    };
+    assert_eq!(
+        lacking(Details::ALL, at(0)).await,
+        std::slice::from_ref(&expected)
+    );
+    assert_eq!(lacking(Details::ALL, at(7_201)).await, []);
+    assert_eq!(lacking(Details::NONE, at(0)).await, []);
+
+    let mut other = hashed(&workout());
+    other.samples = workout_with_parts().samples;
+    other.route = Part::Gone;
+    home.workout(&other).await;
+    expected.polar_hashed_id = Some("PknlZNpd".to_owned());
+    expected.missing = Details::from_iter([Detail::Zones]);
+    assert_eq!(lacking(Details::ALL, at(0)).await, [expected]);
+    assert_eq!(
+        lacking(Details::from_iter([Detail::Samples]), at(0)).await,
+        []
     );
 }

@@ -15,6 +15,7 @@ mod activity;
 mod chunk;
 mod encoding;
 mod fingerprint;
+mod lacking;
 mod nightly_recharge;
 mod part;
 mod physical_information;
@@ -26,6 +27,7 @@ mod workout_match;
 mod workout_row;
 
 pub use activity::upsert_daily_activity;
+pub use lacking::{Lacking, workouts_lacking};
 pub use nightly_recharge::upsert_nightly_recharge;
 pub use physical_information::upsert_physical_information;
 pub use sleep::upsert_sleep;
