@@ -66,6 +66,10 @@ CREATE TABLE polar_sync.workout (
     samples_hash bytea,
     zones_hash bytea,
     route_hash bytea,
+    -- Whether an exercise transaction gave the part: it knows better than /v3/exercises.
+    samples_transactional boolean NOT NULL,
+    zones_transactional boolean NOT NULL,
+    route_transactional boolean NOT NULL,
     revision integer NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (connection_id, record_id)

@@ -83,6 +83,15 @@ async fn a_part_that_the_transaction_lacked_comes_from_the_other_source() {
         home.number("SELECT count(*) FROM api_v1.timeseries").await,
         11
     );
+    // What the other source gave, it may correct.
+    if let Part::Present(samples) = &mut other.samples {
+        samples[0].values[1] = Some(97.0);
+    }
+    assert_eq!(home.workout(&other).await.change, Change::Changed);
+    assert_eq!(
+        home.number("SELECT count(*) FROM api_v1.timeseries").await,
+        12
+    );
     assert_eq!(home.number("SELECT count(*) FROM api_v1.workouts").await, 1);
 }
 

@@ -9,7 +9,7 @@ use polar_sync::{
     },
     store::records::{Change, Lacking, upsert_workout, workouts_lacking},
 };
-use tracing::{Level, subscriber};
+use tracing::{Level, callsite, subscriber};
 
 use crate::fixtures::{Home, Lines, at, hashed, workout, workout_with_parts};
 
@@ -192,12 +192,19 @@ async fn statements_of(home: &Home, workout: &Workout) -> usize {
         .with_max_level(Level::DEBUG)
         .with_writer(Arc::clone(&lines))
         .finish();
-    home.tx(async |tx| {
-        let _logging = subscriber::set_default(log);
-        upsert_workout(tx, home.connection, &home.user, workout).await
-    })
-    .await;
-    lines.count_of("sqlx::query")
+    let mut tx = home.store.begin("test").await.unwrap();
+    let _logging = subscriber::set_default(log);
+    // The thread that is first to log a statement decides whether statements are logged: make sure
+    // that one has been, and then that it was decided by this thread.
+    home.number("SELECT 1::int8").await;
+    callsite::rebuild_interest_cache();
+    let before = lines.count_of("sqlx::query");
+    upsert_workout(&mut tx, home.connection, &home.user, workout)
+        .await
+        .unwrap();
+    let statements = lines.count_of("sqlx::query") - before;
+    tx.commit().await.unwrap();
+    statements
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod sleep;
 mod workout;
 mod workout_match;
 mod workout_row;
+mod workout_table;
 
 pub use activity::upsert_daily_activity;
 pub use lacking::{Lacking, workouts_lacking};
@@ -112,10 +113,10 @@ impl Revision {
         user: &UserId,
         kind: Kind,
     ) -> Result<Upserted, StoreError> {
-        let (feed, change) = if self.number == 1 {
-            (changes::Feed::Added, Change::New)
+        let (kind_of_change, change) = if self.number == 1 {
+            (changes::ChangeKind::Added, Change::New)
         } else {
-            (changes::Feed::Updated, Change::Changed)
+            (changes::ChangeKind::Updated, Change::Changed)
         };
         changes::append(
             tx,
@@ -123,7 +124,7 @@ impl Revision {
             user,
             kind,
             self.record_id,
-            feed,
+            kind_of_change,
             self.number,
         )
         .await?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     RecordId,
-    record::{Workout, WorkoutSource},
+    record::{Part, Workout, WorkoutSource},
 };
 
 use super::{
@@ -48,9 +48,48 @@ pub(super) struct WorkoutRow {
     pub(super) muscle_load_interpretation: Option<String>,
     pub(super) perceived_load_interpretation: Option<String>,
     pub(super) user_rpe: Option<String>,
-    pub(super) samples: PartMark,
-    pub(super) zones: PartMark,
-    pub(super) route: PartMark,
+    pub(super) samples: WorkoutPart,
+    pub(super) zones: WorkoutPart,
+    pub(super) route: WorkoutPart,
+}
+
+/// What is known of a part, and whether an exercise transaction gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkoutPart {
+    pub(super) mark: PartMark,
+    pub(super) is_transactional: bool,
+}
+
+impl WorkoutPart {
+    const fn unknown() -> Self {
+        Self {
+            mark: PartMark::unknown(),
+            is_transactional: false,
+        }
+    }
+
+    /// Whether content that was offered may replace what is stored: what a transaction gave is not
+    /// replaced by the other source's account of the same version.
+    pub(super) fn yields_to(&self, precedence: Precedence) -> bool {
+        precedence != Precedence::Completes || !self.is_transactional
+    }
+
+    /// The part after `part` came; `hash` is that of its content, unless that is not to be stored.
+    pub(super) fn after<T>(
+        &self,
+        part: &Part<T>,
+        hash: Option<Hash>,
+        source: &WorkoutSource,
+    ) -> Self {
+        Self {
+            mark: self.mark.after(part, hash),
+            is_transactional: match (hash, source) {
+                (None, _) => self.is_transactional,
+                (Some(_), WorkoutSource::Transactional(_)) => true,
+                (Some(_), WorkoutSource::Hashed(_)) => false,
+            },
+        }
+    }
 }
 
 /// How an offered workout stands to the stored one.
@@ -116,9 +155,9 @@ impl WorkoutRow {
             perceived_load_interpretation: load
                 .and_then(|l| l.perceived_load_interpretation.clone()),
             user_rpe: load.and_then(|load| load.user_rpe.clone()),
-            samples: PartMark::unknown(),
-            zones: PartMark::unknown(),
-            route: PartMark::unknown(),
+            samples: WorkoutPart::unknown(),
+            zones: WorkoutPart::unknown(),
+            route: WorkoutPart::unknown(),
         }
     }
 
@@ -210,9 +249,9 @@ impl WorkoutRow {
             .with(&self.muscle_load_interpretation)
             .with(&self.perceived_load_interpretation)
             .with(&self.user_rpe)
-            .with(&self.samples)
-            .with(&self.zones)
-            .with(&self.route)
+            .with(&self.samples.mark)
+            .with(&self.zones.mark)
+            .with(&self.route.mark)
             .finish()
     }
 }
