@@ -1,5 +1,6 @@
 //! Two sources of one workout become one row.
 
+use jiff::SignedDuration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use polar_sync::{
     model::record::{Part, Workout, WorkoutSource},
@@ -32,29 +33,53 @@ fn both_sources() -> (Workout, Workout) {
     (transactional, other)
 }
 
+/// Stores a workout from one source and then from the other, and tells what readers see.
+async fn one_after_the_other(first: &Workout, second: &Workout) -> Vec<Vec<String>> {
+    let home = Home::new().await;
+    let stored = home.workout(first).await;
+    let merged = home.workout(second).await;
+    assert_eq!(merged.change, Change::Changed);
+    assert_eq!(merged.record_id, stored.record_id);
+    for offered in [first, second, first] {
+        let again = home.workout(offered).await;
+        assert!(matches!(again.change, Change::Same | Change::Stale));
+    }
+    assert_eq!(
+        home.number("SELECT max(revision)::int8 FROM api_v1.workouts")
+            .await,
+        2
+    );
+    everything(&home).await
+}
+
 #[tokio::test]
 async fn the_order_of_the_sources_does_not_matter() {
+    for hashed_is_later_s in [-3_600, 0, 3_600] {
+        let (transactional, mut hashed) = both_sources();
+        hashed.uploaded_at += SignedDuration::from_secs(hashed_is_later_s);
+        assert_eq!(
+            one_after_the_other(&transactional, &hashed).await,
+            one_after_the_other(&hashed, &transactional).await,
+            "{hashed_is_later_s}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_one_version_the_transaction_has_the_say_and_the_other_fills_the_gaps() {
     let (transactional, hashed) = both_sources();
-    let forth = Home::new().await;
-    let first = forth.workout(&transactional).await;
-    let second = forth.workout(&hashed).await;
-    assert_eq!(second.change, Change::Changed);
-    assert_eq!(second.record_id, first.record_id);
-
-    let back = Home::new().await;
-    let first = back.workout(&hashed).await;
-    let second = back.workout(&transactional).await;
-    assert_eq!(second.change, Change::Changed);
-    assert_eq!(second.record_id, first.record_id);
-
-    assert_eq!(everything(&forth).await, everything(&back).await);
-    let row = forth
+    let home = Home::new().await;
+    home.workout(&hashed).await;
+    home.workout(&transactional).await;
+    let row = home
         .texts(
             "SELECT concat_ws(' ', polar_id, polar_hashed_id, training_load, running_index, club_name) \
             FROM api_v1.workouts",
         )
         .await;
     assert_eq!(row, ["296013011 PknlZNpd 85 46 Runners"]);
+    let altitudes = "SELECT count(altitude_m) FROM api_v1.workout_route";
+    assert_eq!(home.number(altitudes).await, 2);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 //! stored already: no revision, no change, no dead tuple.
 //!
 //! To add a kind of record: a table and a view in a new migration, and a file here with
-//! `fingerprint`, a read of the stored head, [`judge`], and the write.
+//! `fingerprint`, a read of the stored head, `judge`, and the write.
 
 mod activity;
 mod chunk;

@@ -81,7 +81,9 @@ fn revise<'a>(stored: Option<&WorkoutRow>, workout: &Workout, offered: Parts<'a>
     let mut next = match (stored, precedence) {
         (None, _) => before.clone(),
         (Some(_), Precedence::Stale) => return leave(Change::Stale),
-        (Some(row), Precedence::Completes | Precedence::Overrides) => row.next(workout, precedence),
+        (Some(row), Precedence::Adds | Precedence::Completes | Precedence::Overrides) => {
+            row.next(workout, precedence)
+        }
     };
     let samples = offered
         .samples

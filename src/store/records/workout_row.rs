@@ -9,7 +9,7 @@ use crate::model::{
 
 use super::{
     fingerprint::{Fingerprint, Hash},
-    part::PartMark,
+    part::{PartMark, PartState},
 };
 
 /// A row of the table `workout`.
@@ -68,10 +68,14 @@ impl WorkoutPart {
         }
     }
 
-    /// Whether content that was offered may replace what is stored: what a transaction gave is not
-    /// replaced by the other source's account of the same version.
+    /// Whether content that was offered may take this part's place.
     pub(super) fn yields_to(&self, precedence: Precedence) -> bool {
-        precedence != Precedence::Completes || !self.is_transactional
+        match precedence {
+            Precedence::Stale => false,
+            Precedence::Adds => self.mark.state != PartState::Stored,
+            Precedence::Completes => !self.is_transactional,
+            Precedence::Overrides => true,
+        }
     }
 
     /// The part after `part` came; `hash` is that of its content, unless that is not to be stored.
@@ -97,7 +101,10 @@ impl WorkoutPart {
 pub(super) enum Precedence {
     /// It is an older version.
     Stale,
-    /// It fills what the stored one lacks, and overrides nothing.
+    /// It is an older version from a source that was not heard yet: it adds what is lacking.
+    Adds,
+    /// It is the same version from the lesser source: it adds what is lacking, and keeps its own
+    /// parts up to date.
     Completes,
     /// It overrides.
     Overrides,
@@ -170,13 +177,25 @@ impl WorkoutRow {
         let same_second = self.uploaded_at.as_second() == offered.uploaded_at.as_second();
         let is_whole = offered.uploaded_at.subsec_nanosecond() == 0;
         if offered.uploaded_at < self.uploaded_at && !(same_second && is_whole) {
-            return Precedence::Stale;
+            return if self.lacks(&offered.source) {
+                Precedence::Adds
+            } else {
+                Precedence::Stale
+            };
         }
         match offered.source {
             WorkoutSource::Hashed(_) if self.polar_id.is_some() && same_second => {
                 Precedence::Completes
             }
             WorkoutSource::Hashed(_) | WorkoutSource::Transactional(_) => Precedence::Overrides,
+        }
+    }
+
+    /// Whether the source has not told of this workout yet.
+    pub(super) fn lacks(&self, source: &WorkoutSource) -> bool {
+        match source {
+            WorkoutSource::Transactional(_) => self.polar_id.is_none(),
+            WorkoutSource::Hashed(_) => self.polar_hashed_id.is_none(),
         }
     }
 
