@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use polar_sync::{
-    model::{
-        Detail, Details,
-        record::{Part, Workout, WorkoutSource},
-    },
-    store::records::{Change, Lacking, upsert_workout, workouts_lacking},
+    model::record::{Part, Workout, WorkoutSource},
+    store::records::{Change, upsert_workout},
 };
 use tracing::{Level, callsite, subscriber};
 
-use crate::fixtures::{Home, Lines, at, hashed, workout, workout_with_parts};
+use crate::fixtures::{Home, Lines, at, workout, workout_with_parts};
 
 #[tokio::test]
 async fn the_same_workout_again_writes_nothing() {
@@ -213,38 +210,4 @@ async fn an_upsert_sends_few_statements() {
     assert_eq!(statements_of(&home, &workout()).await, 3);
     assert_eq!(statements_of(&home, &workout_with_parts()).await, 6);
     assert_eq!(statements_of(&home, &workout_with_parts()).await, 1);
-}
-
-#[tokio::test]
-async fn what_a_request_wants_and_nobody_stored_is_told() {
-    let home = Home::new().await;
-    let first = home.workout(&workout()).await.record_id;
-    let lacking = async |wanted, since| {
-        workouts_lacking(&home.store, home.connection, wanted, since)
-            .await
-            .unwrap()
-    };
-    let mut expected = Lacking {
-        record_id: first,
-        polar_hashed_id: None,
-        missing: Details::ALL,
-    };
-    assert_eq!(
-        lacking(Details::ALL, at(0)).await,
-        std::slice::from_ref(&expected)
-    );
-    assert_eq!(lacking(Details::ALL, at(7_201)).await, []);
-    assert_eq!(lacking(Details::NONE, at(0)).await, []);
-
-    let mut other = hashed(&workout());
-    other.samples = workout_with_parts().samples;
-    other.route = Part::Gone;
-    home.workout(&other).await;
-    expected.polar_hashed_id = Some("PknlZNpd".to_owned());
-    expected.missing = Details::from_iter([Detail::Zones]);
-    assert_eq!(lacking(Details::ALL, at(0)).await, [expected]);
-    assert_eq!(
-        lacking(Details::from_iter([Detail::Samples]), at(0)).await,
-        []
-    );
 }

@@ -15,7 +15,6 @@ mod activity;
 mod chunk;
 mod encoding;
 mod fingerprint;
-mod lacking;
 mod nightly_recharge;
 mod part;
 mod physical_information;
@@ -28,7 +27,6 @@ mod workout_row;
 mod workout_table;
 
 pub use activity::upsert_daily_activity;
-pub use lacking::{Lacking, workouts_lacking};
 pub use nightly_recharge::upsert_nightly_recharge;
 pub use physical_information::upsert_physical_information;
 pub use sleep::upsert_sleep;

@@ -19,14 +19,6 @@ pub(super) enum PartState {
 }
 
 impl PartState {
-    /// Whether asking for the part again may bring it.
-    pub(super) const fn may_come(self) -> bool {
-        match self {
-            Self::NotRequested | Self::Absent => true,
-            Self::Gone | Self::Stored => false,
-        }
-    }
-
     /// The word that readers see.
     pub(super) const fn as_str(self) -> &'static str {
         match self {

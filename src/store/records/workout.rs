@@ -98,11 +98,9 @@ fn revise<'a>(stored: Option<&WorkoutRow>, workout: &Workout, offered: Parts<'a>
         .zones
         .after(&workout.zones, zones.map(hash_of), source);
     next.route = before.route.after(&workout.route, route_hash, source);
-    let content_hash = next.fingerprint();
-    if before.content_hash == content_hash {
+    if stored.is_some() && next.fingerprint() == before.fingerprint() {
         return leave(Change::Same);
     }
-    next.content_hash = content_hash.to_vec();
     let differing = Parts {
         samples: samples.filter(|_| next.samples.mark.differs_from(&before.samples.mark)),
         zones: zones.filter(|_| next.zones.mark.differs_from(&before.zones.mark)),

@@ -17,7 +17,6 @@ use super::{
 pub(super) struct WorkoutRow {
     pub(super) record_id: RecordId,
     pub(super) revision: i32,
-    pub(super) content_hash: Vec<u8>,
     pub(super) polar_id: Option<i64>,
     pub(super) polar_hashed_id: Option<String>,
     pub(super) uploaded_at: Timestamp,
@@ -130,7 +129,6 @@ impl WorkoutRow {
         Self {
             record_id: RecordId::new(),
             revision: 1,
-            content_hash: Vec::new(),
             polar_id,
             polar_hashed_id,
             uploaded_at: workout.uploaded_at,

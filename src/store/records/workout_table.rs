@@ -23,7 +23,7 @@ pub(super) async fn candidates(
         WorkoutSource::Hashed(id) => (None, Some(id.as_str())),
     };
     let rows = sqlx::query!(
-        r#"SELECT record_id AS "record_id: RecordId", revision, content_hash, polar_id, polar_hashed_id,
+        r#"SELECT record_id AS "record_id: RecordId", revision, polar_id, polar_hashed_id,
             uploaded_at AS "uploaded_at: jiff_sqlx::Timestamp", type AS workout_type, polar_sport,
             start_at AS "start_at: jiff_sqlx::Timestamp",
             end_at AS "end_at: jiff_sqlx::Timestamp", utc_offset_minutes, duration_s, distance_m,
@@ -52,7 +52,6 @@ pub(super) async fn candidates(
         .map(|row| WorkoutRow {
             record_id: row.record_id,
             revision: row.revision,
-            content_hash: row.content_hash,
             polar_id: row.polar_id,
             polar_hashed_id: row.polar_hashed_id,
             uploaded_at: row.uploaded_at.to_jiff(),
@@ -117,7 +116,7 @@ pub(super) async fn put(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO polar_sync.workout
-            (connection_id, record_id, revision, content_hash, polar_id, polar_hashed_id,
+            (connection_id, record_id, revision, polar_id, polar_hashed_id,
             uploaded_at, type, polar_sport, start_at, end_at, utc_offset_minutes, duration_s,
             distance_m, calories_kcal, heart_rate_avg_bpm, heart_rate_max_bpm, training_load,
             running_index, device, device_id, has_route, fat_percentage, carbohydrate_percentage,
@@ -127,10 +126,9 @@ pub(super) async fn put(
             route_hash, samples_transactional, zones_transactional, route_transactional, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
             $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
-            $37, $38, $39, $40, $41, $42, $43, polar_sync.now())
+            $37, $38, $39, $40, $41, $42, polar_sync.now())
         ON CONFLICT (connection_id, record_id) DO UPDATE SET
-            revision = excluded.revision, content_hash = excluded.content_hash,
-            polar_id = excluded.polar_id, polar_hashed_id = excluded.polar_hashed_id,
+            revision = excluded.revision, polar_id = excluded.polar_id, polar_hashed_id = excluded.polar_hashed_id,
             uploaded_at = excluded.uploaded_at, type = excluded.type,
             polar_sport = excluded.polar_sport, start_at = excluded.start_at,
             end_at = excluded.end_at, utc_offset_minutes = excluded.utc_offset_minutes,
@@ -158,7 +156,6 @@ pub(super) async fn put(
         connection.0,
         row.record_id.0,
         row.revision,
-        &row.content_hash,
         row.polar_id,
         row.polar_hashed_id.as_deref(),
         jiff_sqlx::Timestamp::from(row.uploaded_at) as _,
