@@ -17,7 +17,7 @@ const TOKEN: i64 = 7;
 
 async fn lead(home: &Home) {
     let lease = format!("UPDATE polar_sync.leader SET token = {TOKEN} WHERE name = 'sequencer'");
-    run(&mut home.db.connection().await, &lease).await;
+    run(&mut home.sql().await, &lease).await;
 }
 
 async fn visible(reader: &mut PgConnection) -> BTreeSet<i64> {
@@ -51,7 +51,7 @@ async fn no_change_appears_at_or_below_one_already_visible() {
             }
         });
     }
-    let mut reader = home.db.connection().await;
+    let mut reader = home.sql().await;
     let mut seen = BTreeSet::new();
     let expected = usize::try_from(WRITERS * CHANGES_EACH).unwrap();
     while seen.len() < expected {
@@ -108,7 +108,7 @@ async fn a_backlog_is_numbered_in_batches_and_in_order() {
     let home = Home::new().await;
     lead(&home).await;
     run(
-        &mut home.db.connection().await,
+        &mut home.sql().await,
         &format!(
             "INSERT INTO polar_sync.outbox
                 (connection_id, user_id, record_id, kind, change, revision, changed_at)

@@ -13,9 +13,12 @@ use polar_sync::{
         },
     },
 };
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::postgres::TestDatabase;
+
+/// Enough for every writer of a test at once.
+const STORE_CONNECTIONS: u32 = 16;
 
 /// Every table that an upsert may write.
 const TABLES: [&str; 11] = [
@@ -68,11 +71,16 @@ impl Home {
         let db = TestDatabase::create().await;
         let (connection, user) = connect(&db, "user_001", 1).await;
         Self {
-            store: db.store().await,
+            store: Store::connect(db.url(), STORE_CONNECTIONS).await.unwrap(),
             db,
             connection,
             user,
         }
+    }
+
+    /// A connection for what tests look at behind the store's back.
+    pub(crate) async fn sql(&self) -> PgConnection {
+        sql(&self.db).await
     }
 
     /// Runs one operation in a transaction of its own.
@@ -137,13 +145,13 @@ impl Home {
 
     /// The rows of a query, each as one text.
     pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
-        texts(&mut self.db.connection().await, query).await
+        texts(&mut self.sql().await, query).await
     }
 
     /// The one number that a query tells.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
-            .fetch_one(&mut self.db.connection().await)
+            .fetch_one(&mut self.sql().await)
             .await
             .unwrap()
     }
@@ -156,6 +164,10 @@ impl Home {
         ))
         .await
     }
+}
+
+async fn sql(db: &TestDatabase) -> PgConnection {
+    PgConnection::connect(db.url()).await.unwrap()
 }
 
 /// Runs statements behind the store's back.
@@ -186,7 +198,7 @@ pub(crate) async fn connect(
         VALUES ('{connection}', '{user}', {polar_user_id}, 'active', now(), now());
         INSERT INTO polar_sync.sync_state (connection_id) VALUES ('{connection}');"
     );
-    run(&mut db.connection().await, &statements).await;
+    run(&mut sql(db).await, &statements).await;
     (connection, user.parse().unwrap())
 }
 

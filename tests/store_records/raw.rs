@@ -158,7 +158,7 @@ async fn the_sweep_removes_what_is_old_and_needed_by_nobody() {
     .await;
     let connection = home.connection;
     run(
-        &mut home.db.connection().await,
+        &mut home.sql().await,
         &format!(
             "INSERT INTO polar_sync.quarantine
                 SELECT connection_id, kind, item, version, part, sha256, 'odd', fetched_at
@@ -205,7 +205,7 @@ async fn the_sweep_removes_what_is_old_and_needed_by_nobody() {
 async fn the_sweep_leaves_a_connection_at_work_alone() {
     let home = Home::new().await;
     keep(&home, &[part("old", "summary", Some(b"old"), long_ago())]).await;
-    let mut at_work = home.db.connection().await;
+    let mut at_work = home.sql().await;
     run(
         &mut at_work,
         "BEGIN; SELECT FROM polar_sync.sync_state FOR UPDATE",

@@ -37,7 +37,7 @@ async fn every_column_is_explained() {
 async fn a_reader_reads_the_views_and_nothing_else() {
     let home = Home::new().await;
     home.workout(&workout_with_parts()).await;
-    let mut reader = home.db.connection().await;
+    let mut reader = home.sql().await;
     let relations = |schema: &str| {
         format!(
             "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'v')
@@ -79,7 +79,7 @@ async fn a_connection_shows_what_is_due_first_and_disappears_when_it_is_over() {
     connect(&home.db, "user_003", 3).await;
     let connection = home.connection;
     run(
-        &mut home.db.connection().await,
+        &mut home.sql().await,
         &format!(
             "INSERT INTO polar_sync.kind_state (connection_id, kind, next_due_at) VALUES
                 ('{connection}', 'exercise', '2026-03-01 07:00Z'), ('{connection}', 'sleep', NULL),

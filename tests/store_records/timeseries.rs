@@ -39,7 +39,7 @@ async fn every_encoding_comes_back_through_the_view() {
         )
         .bind(stored.record_id.0)
         .bind(at(0).to_string())
-        .fetch_all(&mut home.db.connection().await)
+        .fetch_all(&mut home.sql().await)
         .await
         .unwrap();
         let expected: Vec<_> = (0..)

@@ -15,7 +15,6 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use polar_sync::store::Store;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
 use tokio::sync::OnceCell;
 
@@ -71,16 +70,6 @@ impl TestDatabase {
     /// The database's URL, as configuration has it.
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// A store on this database.
-    pub(crate) async fn store(&self) -> Store {
-        Store::connect(self.url(), 16).await.expect("a store")
-    }
-
-    /// A connection for what tests look at behind the store's back.
-    pub(crate) async fn connection(&self) -> PgConnection {
-        connect(self.url()).await
     }
 }
 
