@@ -286,10 +286,11 @@ COMMENT ON SCHEMA api_v1 IS
 
 CREATE VIEW api_v1.connections AS
 SELECT c.user_id, c.polar_user_id, c.state, c.state_reason, c.state_since, c.connected_at,
-    c.last_success_at,
+    s.last_success_at,
     (SELECT min(k.next_due_at) FROM polar_sync.kind_state k WHERE k.connection_id = c.connection_id)
         AS next_due_at
 FROM polar_sync.connection c
+JOIN polar_sync.sync_state s USING (connection_id)
 WHERE c.ended_at IS NULL AND c.state <> 'erased';
 COMMENT ON VIEW api_v1.connections IS 'The ties between a platform''s users and their Polar accounts.';
 COMMENT ON COLUMN api_v1.connections.user_id IS 'The platform''s own id of the user.';

@@ -1,1 +1,71 @@
-fn main() {}
+//! The executable `polar-sync`: command line, configuration, telemetry, then one command.
+
+use std::{
+    io::{self, Write},
+    panic,
+    process::ExitCode,
+};
+
+use clap::Parser;
+use polar_sync::{
+    cli::{Cli, Command, Global},
+    config::{Loaded, Sources},
+    exit::{Code, Report},
+    ops::{self, Output},
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and are no failure.
+            let code = if error.use_stderr() {
+                Code::Usage
+            } else {
+                Code::Ok
+            };
+            // Where the usage cannot be printed, only the code is left to tell.
+            return error.print().map_or(Code::Bug, |()| code).into();
+        }
+    };
+    let json = cli.global.json;
+    // The hook has told of a panic; the code says that it was a bug, as the contract wants it.
+    match panic::catch_unwind(|| run(cli)) {
+        Ok(Ok(())) => Code::Ok.into(),
+        Ok(Err(error)) => tell(&Report::of(&error), json).into(),
+        Err(_) => Code::Bug.into(),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let Global {
+        config,
+        settings,
+        json,
+    } = cli.global;
+    let sources = Sources::of_process(config, settings);
+    let loaded = sources.load()?;
+    telemetry::init(&loaded.config.telemetry)?;
+    dispatch(&cli.command, &loaded, &mut Output::new(json))
+}
+
+fn dispatch(command: &Command, loaded: &Loaded, output: &mut Output) -> anyhow::Result<()> {
+    match command {
+        Command::Config(command) => ops::config::run(command, loaded, output),
+    }
+}
+
+/// Tells of a failure on standard error, in one line.
+fn tell(report: &Report, json: bool) -> Code {
+    let line = if json {
+        serde_json::to_string(report)
+    } else {
+        Ok(report.to_string())
+    };
+    let line = line.unwrap_or_else(|_| report.to_string());
+    // Nobody is left to tell when standard error is gone; the code still says it.
+    match writeln!(io::stderr(), "{line}") {
+        Ok(()) | Err(_) => report.code,
+    }
+}

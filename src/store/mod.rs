@@ -8,12 +8,25 @@
 //! `make sqlx` to refresh the offline data.
 
 pub mod changes;
+pub mod connection;
+pub mod dead;
 mod error;
+pub mod event;
+pub mod lacking;
+pub mod leader;
+pub mod lease;
+mod migrate;
+pub mod plan;
 mod pool;
 pub mod raw;
+pub mod raw_latest;
 pub mod records;
+pub mod remote;
+pub mod request;
+pub mod run;
 mod tx;
 
 pub use error::StoreError;
+pub use migrate::SchemaError;
 pub use pool::{ConnectError, Store};
 pub use tx::Tx;

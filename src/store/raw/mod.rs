@@ -221,7 +221,7 @@ pub async fn have(
         .collect())
 }
 
-fn decompress(body: &[u8], length_bytes: i32) -> Result<Vec<u8>, RawError> {
+pub(super) fn decompress(body: &[u8], length_bytes: i32) -> Result<Vec<u8>, RawError> {
     let length_bytes = usize::try_from(length_bytes).unwrap_or_default();
     zstd::bulk::decompress(body, length_bytes).map_err(RawError::Zstd)
 }

@@ -1,0 +1,102 @@
+//! Bodies that hold many items: each is cut out as it was sent.
+//!
+//! An item is kept raw and judged by itself, so that one night that cannot be understood is one
+//! night in quarantine and the others are stored.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{LIST_LIMIT, Unreadable, complete};
+
+/// What names an item and its version, read even where the rest of the item is not understood, so that
+/// quarantine can say what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ItemName {
+    /// Id of an exercise, a day of activity or a record of physical information.
+    pub id: Option<String>,
+    /// Date of a night or of a day of activity.
+    pub date: Option<String>,
+    /// Version of an exercise.
+    pub upload_time: Option<String>,
+    /// Version of a day of activity or of a record of physical information.
+    pub created: Option<String>,
+}
+
+/// The nights of `GET /v3/users/sleep`.
+pub fn sleep_nights(body: &[u8]) -> Result<Vec<&str>, Unreadable> {
+    field_items(body, "nights")
+}
+
+/// The nights of `GET /v3/users/nightly-recharge`.
+pub fn nightly_recharges(body: &[u8]) -> Result<Vec<&str>, Unreadable> {
+    field_items(body, "recharges")
+}
+
+/// The sessions of `GET /v3/exercises`.
+pub fn exercises(body: &[u8]) -> Result<Vec<&str>, Unreadable> {
+    let text = complete::text(body).map_err(|_| Unreadable::new("", "a list"))?;
+    list_items(text)
+}
+
+fn field_items<'a>(body: &'a [u8], field: &str) -> Result<Vec<&'a str>, Unreadable> {
+    let object = || Unreadable::new("", "an object");
+    let text = complete::text(body).map_err(|_| object())?;
+    let fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| object())?;
+    match fields.get(field).map(|list| list.get()) {
+        Some("null") => Ok(Vec::new()),
+        Some(list) => list_items(list).map_err(|error| error.in_field(field)),
+        None => Err(Unreadable::new(field, "a list, but it is missing")),
+    }
+}
+
+fn list_items(text: &str) -> Result<Vec<&str>, Unreadable> {
+    let items: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|_| Unreadable::new("", "a list"))?;
+    if items.len() > LIST_LIMIT {
+        let expected = format!("a list of at most {LIST_LIMIT} entries");
+        return Err(Unreadable::new("", expected));
+    }
+    Ok(items.into_iter().map(RawValue::get).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accesslink::wire::decode;
+
+    #[test]
+    fn items_are_cut_out_byte_for_byte() {
+        let body = br#" {"nights": [ {"b":1e999,  "a": "\u00e9"}, 7 ] } "#;
+        assert_eq!(
+            sleep_nights(body).unwrap(),
+            [r#"{"b":1e999,  "a": "\u00e9"}"#, "7"]
+        );
+        assert_eq!(exercises(b"[]").unwrap(), Vec::<&str>::new());
+        assert_eq!(
+            nightly_recharges(br#"{"recharges":null}"#).unwrap(),
+            Vec::<&str>::new()
+        );
+    }
+
+    #[test]
+    fn an_item_has_a_name_even_where_it_is_not_understood() {
+        let night = br#"{"date":"2031-05-06","sleep_start_time":{},"hypnogram":7}"#;
+        let name: ItemName = decode(night).unwrap();
+        assert_eq!(name.date.as_deref(), Some("2031-05-06"));
+        let exercise = br#"{"id":412,"upload-time":"2031-05-06T05:11:42Z","duration":[]}"#;
+        let name: ItemName = decode(exercise).unwrap();
+        assert_eq!(name.id.as_deref(), Some("412"));
+        assert_eq!(name.upload_time.as_deref(), Some("2031-05-06T05:11:42Z"));
+    }
+
+    #[test]
+    fn what_holds_no_items_says_where() {
+        assert_eq!(sleep_nights(b"{}").unwrap_err().path, "nights");
+        assert_eq!(sleep_nights(b"[]").unwrap_err().expected, "an object");
+        assert_eq!(exercises(b"{}").unwrap_err().expected, "a list");
+        let long = format!("[{}0]", "0,".repeat(LIST_LIMIT));
+        assert!(exercises(long.as_bytes()).is_err());
+    }
+}

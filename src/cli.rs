@@ -1,0 +1,352 @@
+//! The command line, as types.
+//!
+//! Owns names, arguments and help texts of every command. Must never do what a command does.
+//!
+//! To add a command: its arguments here, a variant of [`Command`] with the first line of its help, an
+//! arm in `main.rs`, and a row in the README.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+use crate::{
+    config::Setting,
+    model::{Detail, Kind, Lane, UserId},
+};
+
+/// Keeps Postgres in step with Polar AccessLink for every connected user.
+#[derive(Debug, Parser)]
+#[command(
+    name = "polar-sync",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file (TOML) above the defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting above file and environment, for example telemetry.log=debug; may be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub settings: Vec<Setting>,
+    /// Print data and errors as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check or show the configuration in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration, and that the roles have what they need.
+    Check(ConfigCheckArgs),
+    /// Print every key with its value and where that came from; secrets are masked.
+    Show,
+}
+
+/// `config check`.
+#[derive(Debug, Args)]
+pub struct ConfigCheckArgs {
+    /// Check only what this role needs.
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<Role>,
+}
+
+/// A role whose needs can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Runs jobs.
+    Worker,
+    /// Decides who is due.
+    Scheduler,
+    /// Both in one process.
+    All,
+    /// Brings the schema up to date.
+    Migrate,
+}
+
+/// `enqueue USER`.
+#[derive(Debug, Args)]
+pub struct EnqueueArgs {
+    /// The platform's id of the user.
+    pub user: UserId,
+    /// Details that must be stored: samples, zones, route.
+    #[arg(long, value_delimiter = ',', value_name = "DETAIL")]
+    pub include: Vec<Detail>,
+    /// Limit the sync to these kinds.
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    pub kinds: Vec<Kind>,
+    /// The queue: interactive, event, periodic.
+    #[arg(long, default_value_t = Lane::Interactive)]
+    pub lane: Lane,
+    /// Why, in 1 to 200 characters; kept with the run.
+    #[arg(long, value_parser = reason)]
+    pub reason: Option<String>,
+    /// Wait for the end of the run and print its outcome.
+    #[arg(long)]
+    pub wait: bool,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    const MAX_CHARS: usize = 200;
+    if (1..=MAX_CHARS).contains(&text.chars().count()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a reason has 1 to {MAX_CHARS} characters"))
+    }
+}
+
+/// `users`.
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// List connections with their states.
+    List(UsersListArgs),
+    /// Show one connection.
+    Show(UserArgs),
+    /// Take over connections from another system: JSON lines from a file or standard input.
+    Import(UsersImportArgs),
+    /// Stop syncing a user until `resume`.
+    Pause(UserArgs),
+    /// Sync a user again; also re-checks a suspect, revoked or unconsented connection at once.
+    Resume(UserArgs),
+}
+
+/// `users list`.
+#[derive(Debug, Args)]
+pub struct UsersListArgs {
+    /// Only connections in this state.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub limit: u32,
+}
+
+/// A command on one user.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    /// The platform's id of the user.
+    pub user: UserId,
+}
+
+/// `users import`.
+#[derive(Debug, Args)]
+pub struct UsersImportArgs {
+    /// JSON lines, a connection each, as the README describes them; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `dead`.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// List what was given up.
+    List(DeadListArgs),
+    /// Try it again now.
+    Retry(DeadRetryArgs),
+    /// Forget it.
+    Drop(DeadDropArgs),
+}
+
+/// `dead list`.
+#[derive(Debug, Args)]
+pub struct DeadListArgs {
+    /// Only of this user.
+    #[arg(long)]
+    pub user: Option<UserId>,
+    /// At most this many.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub limit: u32,
+}
+
+/// `dead retry`.
+#[derive(Debug, Args)]
+pub struct DeadRetryArgs {
+    /// Ids, as `dead list` prints them.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub ids: Vec<Uuid>,
+    /// Everything that was given up.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `dead drop`.
+#[derive(Debug, Args)]
+pub struct DeadDropArgs {
+    /// Ids, as `dead list` prints them.
+    #[arg(required = true)]
+    pub ids: Vec<Uuid>,
+    /// What destroys needs a yes.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// The yes that a destructive command needs where nobody can be asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Consent {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `transactions`.
+#[derive(Debug, Subcommand)]
+pub enum TransactionsCommand {
+    /// List AccessLink transactions that are open, blocked or not confirmed.
+    List(TransactionsListArgs),
+    /// Commit a blocked transaction although items of it are not stored; they are lost at Polar.
+    AcceptLoss(AcceptLossArgs),
+}
+
+/// `transactions list`.
+#[derive(Debug, Args)]
+pub struct TransactionsListArgs {
+    /// Only of this user.
+    #[arg(long)]
+    pub user: Option<UserId>,
+    /// Also those that ended.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `transactions accept-loss`.
+#[derive(Debug, Args)]
+pub struct AcceptLossArgs {
+    /// The transaction, as `transactions list` prints it.
+    pub id: Uuid,
+    /// The items to give up; all that are missing, when none is named.
+    #[arg(long, value_delimiter = ',', value_name = "ITEM")]
+    pub items: Vec<String>,
+    /// What destroys needs a yes.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// `keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Record the keys of security.keys that are new, so that a changed one is noticed.
+    Add,
+    /// List keys, whether they are configured, and how many tokens each seals.
+    List,
+}
+
+/// `explain USER`.
+pub type ExplainArgs = UserArgs;
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Simulated users.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub users: u32,
+    /// Keep everything in this folder between runs, instead of a temporary one.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// End when everything is synced.
+    #[arg(long)]
+    pub exit: bool,
+    /// Multiplies the quota of the simulated Polar; at 1, a month of data takes over an hour.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub quota_scale: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Parses arguments of a command that stands alone.
+    #[derive(Debug, Parser)]
+    struct Alone<T: Args> {
+        #[command(flatten)]
+        args: T,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Group<T: Subcommand> {
+        #[command(subcommand)]
+        command: T,
+    }
+
+    fn alone<T: Args>(line: &str) -> Result<T, clap::Error> {
+        Alone::try_parse_from(format!("it {line}").split_whitespace()).map(|alone| alone.args)
+    }
+
+    fn group<T: Subcommand>(line: &str) -> Result<T, clap::Error> {
+        Group::try_parse_from(format!("it {line}").split_whitespace()).map(|group| group.command)
+    }
+
+    #[test]
+    fn every_definition_is_sound() {
+        Cli::command().debug_assert();
+        Alone::<EnqueueArgs>::command().debug_assert();
+        Alone::<DemoArgs>::command().debug_assert();
+        Group::<UsersCommand>::command().debug_assert();
+        Group::<DeadCommand>::command().debug_assert();
+        Group::<TransactionsCommand>::command().debug_assert();
+        Group::<KeysCommand>::command().debug_assert();
+    }
+
+    #[test]
+    fn enqueue_speaks_the_vocabulary_of_the_queue() {
+        let args: EnqueueArgs =
+            alone("user_1 --include samples,route --kinds sleep --wait").unwrap();
+        assert_eq!(args.include, [Detail::Samples, Detail::Route]);
+        assert_eq!(
+            (args.kinds, args.lane, args.wait),
+            (vec![Kind::Sleep], Lane::Interactive, true)
+        );
+        let error = alone::<EnqueueArgs>("user_1 --lane fast")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("interactive, event, periodic"), "{error}");
+        assert!(alone::<EnqueueArgs>("user/1").is_err());
+    }
+
+    #[test]
+    fn what_destroys_names_its_object() {
+        assert!(group::<DeadCommand>("drop --yes").is_err());
+        assert!(group::<DeadCommand>("retry").is_err());
+        assert!(matches!(
+            group("retry --all"),
+            Ok(DeadCommand::Retry(DeadRetryArgs { all: true, .. }))
+        ));
+        assert!(group::<TransactionsCommand>("accept-loss not-an-id").is_err());
+    }
+
+    #[test]
+    fn a_token_is_no_argument() {
+        assert!(
+            matches!(group("import -"), Ok(UsersCommand::Import(args)) if args.file.as_os_str() == "-")
+        );
+        assert!(group::<UsersCommand>("import users.jsonl --access-token x").is_err());
+    }
+
+    #[test]
+    fn the_demo_has_the_documented_defaults() {
+        let args: DemoArgs = alone("").unwrap();
+        assert_eq!((args.users, args.quota_scale, args.exit), (25, 100, false));
+        assert!(alone::<DemoArgs>("--users 0").is_err());
+    }
+}
