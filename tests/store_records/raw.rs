@@ -164,9 +164,9 @@ async fn the_sweep_removes_what_is_old_and_needed_by_nobody() {
                 SELECT connection_id, kind, item, version, part, sha256, 'odd', fetched_at
                 FROM polar_sync.raw_item WHERE part = 'samples/0';
             INSERT INTO polar_sync.remote_transaction
-                (connection_id, remote_id, kind, phase, created_at, items, updated_at) VALUES
-                ('{connection}', gen_random_uuid(), 'exercise', 'committing', now(), '{{open}}', now()),
-                ('{connection}', gen_random_uuid(), 'exercise', 'committed', now(), '{{old}}', now());"
+                (connection_id, remote_id, kind, phase, created_at, last_create_at, items, updated_at) VALUES
+                ('{connection}', gen_random_uuid(), 'exercise', 'committing', now(), now(), '{{open}}', now()),
+                ('{connection}', gen_random_uuid(), 'exercise', 'committed', now(), now(), '{{old}}', now());"
         ),
     )
     .await;
