@@ -62,10 +62,10 @@ pub struct DrainReport {
     pub stuck: usize,
 }
 
-/// A lane stopped by itself, which is a bug; the others were shut down in order.
+/// A task of a lane ended by itself, which is a bug; everything was shut down in order.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the reader of a lane ended by itself: restart the process and report the log lines before this"
+    "a lane stopped by itself, which is a bug: restart the process and report the log lines before this"
 )]
 pub struct LaneDied(pub DrainReport);
 
@@ -81,7 +81,7 @@ pub async fn run_lanes<H: Handler>(
     let stop = shutdown.child_token();
     let jobs = TaskTracker::new();
     let mut readers: JoinSet<()> = lanes.iter().map(|lane| lane.clone().read()).collect();
-    let heartbeats: JoinSet<()> = lanes.iter().map(|lane| lane.clone().beat()).collect();
+    let mut heartbeats: JoinSet<()> = lanes.iter().map(|lane| lane.clone().beat()).collect();
 
     let monitor = monitor(&lanes, &handler, &jobs, &limits);
     let ended = stop.clone();
@@ -95,6 +95,7 @@ pub async fn run_lanes<H: Handler>(
         died = tokio::select! {
             () = stop.cancelled() => false,
             Some(_) = readers.join_next() => true,
+            Some(_) = heartbeats.join_next() => true,
         };
         stop.cancel();
         running = jobs.len();

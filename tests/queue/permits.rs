@@ -273,7 +273,7 @@ async fn the_window_that_is_full_says_how_long() {
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured() {
+async fn a_pause_that_is_asked_for_is_kept() {
     let server = Server::start().await;
     let permits = client(&server, "a", small()).await;
     permit(&permits)
@@ -282,6 +282,31 @@ async fn retry_after_is_honoured() {
         .await;
     let refusal = closed(&permits, Urgency::Interactive).await;
     assert!((Duration::from_secs(115)..=Duration::from_mins(2)).contains(&refusal.retry_after));
+}
+
+#[tokio::test]
+async fn a_429_with_room_in_both_windows_keeps_the_pause_or_the_short_window() {
+    let server = Server::start().await;
+    let permits = client(&server, "a", small()).await;
+    let pause = Duration::from_secs(30);
+    permit(&permits)
+        .await
+        .refused(Some(pause), Some(rate(10, 700)))
+        .await;
+    let refusal = closed(&permits, Urgency::Interactive).await;
+    assert!(refusal.retry_after <= pause, "{refusal:?}");
+
+    let other = Server::start().await;
+    let permits = client(&other, "a", small()).await;
+    permit(&permits)
+        .await
+        .refused(None, Some(rate(10, 700)))
+        .await;
+    let refusal = closed(&permits, Urgency::Interactive).await;
+    assert!(
+        refusal.retry_after > Duration::from_secs(690),
+        "{refusal:?}"
+    );
 }
 
 #[tokio::test]
