@@ -36,11 +36,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-pub use claim::Claim;
 pub use delivery::{Delivery, Verdict};
 pub use shared::Signal;
 pub use timing::Timing;
 
+pub(super) use claim::Claim;
 pub(super) use delivery::id_ms;
 pub(super) use wire::entries;
 
@@ -95,11 +95,11 @@ pub struct Lane {
 }
 
 /// An entry on its way to the handler.
-pub struct Offer {
+pub(super) struct Offer {
     /// What the handler sees.
-    pub delivery: Delivery,
+    pub(super) delivery: Delivery,
     /// What settles it; taken by whoever waits for the handler.
-    pub claim: Option<Claim>,
+    pub(super) claim: Option<Claim>,
 }
 
 impl Lane {
