@@ -16,6 +16,8 @@
 //!   after [`DELIVERIES_MAX`] it is offered as `exhausted` and the handler writes it off.
 //!
 //! Must never: drop an entry without a verdict, or read one while stopping.
+//!
+//! To add a verdict: a variant in `delivery`, its effect in `settle`, its word in the metrics.
 
 mod claim;
 mod delivery;
