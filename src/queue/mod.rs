@@ -17,11 +17,12 @@
 //! To add a lane: a variant of [`keys::LaneName`]. To add a field of the job message:
 //! `message::parse`, its snapshot, and the public contract in the README.
 
-pub mod backend;
+mod backend;
 pub mod client;
 pub mod enqueue;
 pub mod keys;
 pub mod lane;
+mod layer;
 pub mod message;
 pub mod metrics;
 pub mod permits;
