@@ -52,7 +52,7 @@ const ENDS: [&str; 7] = [
 /// Registers the descriptions and brings the counters to life at zero, so that a first event is a
 /// rise. Call once, after the recorder is installed.
 pub fn describe() {
-    for lane in LaneName::ALL {
+    for lane in LaneName::ALL.iter().copied() {
         for source in ["new", "rescued", "parked"] {
             fetched(lane, source, 0);
         }
