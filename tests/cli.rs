@@ -96,7 +96,7 @@ fn a_wrong_value_names_key_problem_and_origin() {
         ),
         (
             "worker.concurrency.event=0",
-            "worker.concurrency.event: invalid value",
+            "worker.concurrency.event: 0 is out of range; write a whole number from 1",
         ),
         (
             "accesslink.api_url=www.polaraccesslink.com",
@@ -275,7 +275,7 @@ fn a_wrong_secret_is_explained_without_repeating_it() {
             format!("config check --config {}", number.display()),
             "HOME",
             "/",
-            "security.keys: not a text",
+            "security.keys: it is not a list",
         ),
         (
             format!("config check --config {}", broken.display()),

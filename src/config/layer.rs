@@ -190,29 +190,19 @@ impl Layer {
             if !known.contains(key) {
                 return Err(unknown(key, &origin, known.hint(key, str::to_owned)));
             }
-            if let ValueKind::String(text) = &value.kind
-                && known.is_list(key)
-            {
-                value.kind = list(text);
+            if !known.is_list(key) {
+                continue;
             }
-            // A message about a wrong type repeats the value, which a secret must not be.
-            if keys::is_secret(key) && !is_text(&value.kind, known.is_list(key)) {
-                return Err(wrong(
-                    key,
-                    "not a text; write it in quotes".to_owned(),
-                    &origin,
-                ));
+            match &value.kind {
+                ValueKind::Array(_) => {}
+                ValueKind::String(text) => value.kind = list(text),
+                _ => {
+                    let problem = "it is not a list; write [\"one\", \"two\"]".to_owned();
+                    return Err(wrong(key, problem, &origin));
+                }
             }
         }
         Ok(())
-    }
-}
-
-fn is_text(value: &ValueKind, list: bool) -> bool {
-    match value {
-        ValueKind::String(_) => !list,
-        ValueKind::Array(values) => list && values.iter().all(|value| is_text(&value.kind, false)),
-        _ => false,
     }
 }
 

@@ -32,7 +32,7 @@ pub use sections::{
     Quota, Raw, Redis, Revocation, Schedule, Security, Startup, Sync, Telemetry, Worker,
 };
 pub use source::{Loaded, Setting, Shown, Sources};
-pub use units::{Bytes, Duration, Share};
+pub use units::{Bytes, Count, Duration, Share};
 pub use urls::{HttpUrl, Origin, RedirectPattern, ServiceUrl};
 pub use words::{KeyPrefix, Listen, LogFilter, LogFormat, ReplaceConnection, Switch};
 
