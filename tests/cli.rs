@@ -127,10 +127,6 @@ fn a_wrong_value_names_key_problem_and_origin() {
             "telemetry.log=loud=1=2",
             "telemetry.log: \"loud=1=2\" is not a log filter",
         ),
-        (
-            "worker.job_timeout=10m",
-            "worker.job_timeout: 10m is not shorter than accesslink.transaction_life",
-        ),
         ("sync.kinds=", "sync.kinds: it is empty"),
         ("raw.retention=1h", "raw.retention: 1h is below 1d"),
     ];

@@ -151,21 +151,6 @@ impl Config {
     /// Checks what no single value can tell.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let conflict = |key, problem| Err(ConfigError::Conflict { key, problem });
-        let life = self.accesslink.transaction_life;
-        if self.worker.job_timeout >= life {
-            let problem = format!(
-                "{} is not shorter than accesslink.transaction_life ({life}); a job must end within the transaction it opened",
-                self.worker.job_timeout
-            );
-            return conflict("worker.job_timeout", problem);
-        }
-        if self.accesslink.request_timeout >= life {
-            let problem = format!(
-                "{} is not shorter than accesslink.transaction_life ({life})",
-                self.accesslink.request_timeout
-            );
-            return conflict("accesslink.request_timeout", problem);
-        }
         if self.sync.kinds.is_empty() {
             return conflict(
                 "sync.kinds",
