@@ -1,5 +1,10 @@
 //! The executable as a shell sees it: output, errors, exit codes.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails the test that called it"
+)]
+
 use std::{
     fs,
     path::PathBuf,

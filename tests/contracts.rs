@@ -1,5 +1,10 @@
 //! What is written down and what is built are the same: settings, metrics, exit codes.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails the test that called it"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -98,7 +103,7 @@ fn lines_of_the_manual() -> Vec<Line> {
                 comment: comment.clone(),
             });
         } else if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
+            name.trim_end_matches(']').clone_into(&mut section);
         } else if let Some(text) = line.strip_prefix('#') {
             comment.push_str(text);
         } else if line.is_empty() {
