@@ -72,6 +72,17 @@ fn a_misspelt_key_of_a_file_is_one_line_with_the_right_key() {
 }
 
 #[test]
+fn a_misspelt_section_is_noticed_even_when_it_is_empty() {
+    let empty = file("empty.toml", "[sync.commit_kinds]\n[worker]\n");
+    let line = |path: &PathBuf| format!("config show --config {}", path.display());
+    assert_eq!(polar_sync(&line(&empty), &[]).code, 0);
+    let misspelt = file("misspelt-section.toml", "[workers]\n");
+    let run = polar_sync(&line(&misspelt), &[]);
+    assert_eq!(run.code, 10);
+    assert!(run.stderr.contains("unknown key workers"), "{}", run.stderr);
+}
+
+#[test]
 fn a_misspelt_variable_is_told_as_a_variable() {
     let run = polar_sync(
         "config check",

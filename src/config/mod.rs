@@ -11,6 +11,7 @@
 //! secret also joins [`SECRET_KEYS`].
 
 mod brake;
+mod environment;
 mod error;
 mod keys;
 mod layer;

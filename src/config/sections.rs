@@ -230,14 +230,12 @@ section! {
         /// Requests at once within one transaction.
         fetch_concurrency: Count,
         /// The brake of single kinds, above `commit`.
-        #[serde(default)]
         commit_kinds: CommitKinds,
     }
 }
 
 section! {
     /// The brake of single kinds.
-    #[derive(Default)]
     CommitKinds {
         /// Of exercises.
         #[serde(default, deserialize_with = "word::optional")]
