@@ -37,7 +37,7 @@ fmt-check:
 	cargo fmt --check
 
 doc: ## Build the documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --no-deps --document-private-items
 
 deny: ## Check dependencies: bans, licenses, sources
 	scripts/deny

@@ -20,6 +20,8 @@ pub const REQUEST_DURATION: &str = "polar_sync_accesslink_request_duration_secon
 pub const TRANSACTIONS: &str = "polar_sync_accesslink_transactions_total";
 /// Items that were stored, by kind and change.
 pub const ITEMS: &str = "polar_sync_items_total";
+/// Workouts that may be the same as several stored ones, and so stay apart.
+pub const WORKOUTS_AMBIGUOUS: &str = "polar_sync_workouts_ambiguous_total";
 /// Connections, by state.
 pub const CONNECTIONS: &str = "polar_sync_connections";
 /// Whether this scheduler leads.
@@ -214,6 +216,11 @@ pub const ALL: &[Metric] = &[
         ITEMS,
         &[("kind", Values::Kinds), ("change", Values::Words(&CHANGES))],
         "Items that were stored, by kind and what that changed",
+    ),
+    counter(
+        WORKOUTS_AMBIGUOUS,
+        &[],
+        "Workouts that may be the same as several stored ones, and so stay apart",
     ),
     gauge(
         CONNECTIONS,
