@@ -27,7 +27,6 @@ CREATE TABLE polar_sync.connection (
     ended_at timestamptz,
     connected_at timestamptz NOT NULL,
     registered_at timestamptz,
-    last_success_at timestamptz,
     -- Tokens are sealed with AES-256-GCM; the associated data binds them to this row.
     access_token bytea,
     refresh_token bytea,
@@ -54,7 +53,8 @@ CREATE TABLE polar_sync.sync_state (
     lease_until timestamptz,
     queued_lane text,
     queued_entry text,
-    queued_at timestamptz
+    queued_at timestamptz,
+    last_success_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX sync_state_queued ON polar_sync.sync_state (queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX sync_state_leased ON polar_sync.sync_state (lease_until) WHERE lease_until IS NOT NULL;
@@ -101,6 +101,8 @@ CREATE TABLE polar_sync.sync_request (
         ('open', 'running', 'done', 'failed', 'refused')),
     run_id uuid,
     created_at timestamptz NOT NULL,
+    -- Set while it waits for quota or for an outage to end.
+    not_before timestamptz,
     finished_at timestamptz,
     PRIMARY KEY (connection_id, task_id)
 );
@@ -137,12 +139,11 @@ CREATE TABLE polar_sync.remote_transaction (
     phase text NOT NULL CHECK (phase IN
         ('opening', 'open', 'durable', 'committing', 'blocked', 'lapsed', 'committed', 'unconfirmed', 'empty')),
     polar_transaction_id bigint,
-    -- When its create was first sent: its life at Polar cannot have begun earlier.
+    -- When the first create that can have opened it was sent: its life cannot have begun earlier.
     created_at timestamptz NOT NULL,
+    -- When the last create was sent: its life cannot have begun later.
+    last_create_at timestamptz NOT NULL,
     items text[] NOT NULL DEFAULT '{}',
-    include text[] NOT NULL DEFAULT '{}',
-    attempts integer NOT NULL DEFAULT 0,
-    error text,
     accepted_loss text[] NOT NULL DEFAULT '{}',
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (connection_id, remote_id)
@@ -241,6 +242,14 @@ CREATE TABLE polar_sync.leader (
     seq bigint NOT NULL DEFAULT 0
 );
 INSERT INTO polar_sync.leader (name) VALUES ('scheduler'), ('sequencer');
+
+-- How far the scheduler stretches the safety intervals, so that polls without a finding leave quota
+-- for data.
+CREATE TABLE polar_sync.pace (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    stretch double precision NOT NULL DEFAULT 1 CHECK (stretch >= 1)
+);
+INSERT INTO polar_sync.pace DEFAULT VALUES;
 
 -- The last known use of Polar's two windows, so that a wipe of Redis cannot spend them twice.
 CREATE TABLE polar_sync.quota (

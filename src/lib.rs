@@ -46,12 +46,18 @@
 //! Imports go downwards only, and each foreign system has one owner: `store` alone speaks SQL, `queue` Redis,
 //! `accesslink` Polar, `config` the environment, `clock` the time. `tests/architecture` holds the table.
 
+pub mod accesslink;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod exit;
+pub mod job;
 pub mod model;
+pub mod normalize;
 pub mod ops;
+pub mod queue;
 pub mod secret;
 pub mod store;
+pub mod sync;
 pub mod telemetry;

@@ -7,18 +7,22 @@
 //! decide what the new kind means.
 
 mod cause;
+mod connection_state;
 mod detail;
 mod ids;
 mod kind;
 mod lane;
+mod outcome;
 pub mod record;
 mod user_id;
 
 pub use cause::Cause;
+pub use connection_state::ConnectionState;
 pub use detail::{Detail, Details};
 pub use ids::{ConnectionId, RecordId, RunId, TaskId};
 pub use kind::{Kind, TransactionalKind};
 pub use lane::Lane;
+pub use outcome::{DueCause, RunOutcome};
 pub use user_id::{InvalidUserId, UserId};
 
 /// A word that is not one of a closed vocabulary.

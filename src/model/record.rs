@@ -103,6 +103,19 @@ pub enum Part<T> {
     Present(T),
 }
 
+impl<T> Part<T> {
+    /// The same part with what it holds turned into something else.
+    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Part<U> {
+        match self {
+            Self::NotRequested => Part::NotRequested,
+            Self::Absent => Part::Absent,
+            Self::Gone => Part::Gone,
+            Self::Unreadable => Part::Unreadable,
+            Self::Present(part) => Part::Present(turn(part)),
+        }
+    }
+}
+
 /// Which of Polar's two interfaces a workout came from, with its id there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkoutSource {

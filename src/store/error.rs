@@ -2,7 +2,7 @@
 
 /// A statement failed. The message names what was being done; the cause is the source.
 #[derive(Debug, thiserror::Error)]
-#[error("Postgres: {doing}")]
+#[error("Postgres: cannot {doing}")]
 pub struct StoreError {
     doing: &'static str,
     #[source]
@@ -13,6 +13,20 @@ impl StoreError {
     /// The error of an operation, to be given to `map_err`.
     pub(super) const fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self { doing, source }
+    }
+
+    /// A stored value that is not of its vocabulary.
+    pub(super) fn decoding(
+        what: &'static str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            doing: "decode a stored value",
+            source: sqlx::Error::ColumnDecode {
+                index: what.to_owned(),
+                source: Box::new(error),
+            },
+        }
     }
 
     /// Whether the same call may succeed later: the server is away, restarting, full or shed the
@@ -26,9 +40,10 @@ impl StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
-                // Classes: 08 connection, 40 rollback, 53 resources, 57 operator intervention.
+                // Classes: 08 connection, 25 a transaction that the server ended, 40 rollback,
+                // 53 resources, 57 operator intervention.
                 error.code().is_some_and(|code| {
-                    ["08", "40", "53", "57"]
+                    ["08", "25", "40", "53", "57"]
                         .iter()
                         .any(|class| code.starts_with(class))
                 })

@@ -7,8 +7,19 @@
 //! To add a statement: put it into the file of its noun, checked with `sqlx::query!`, and run
 //! `make sqlx` to refresh the offline data.
 
+pub mod changes;
+pub mod connection;
 mod error;
+pub mod event;
+pub mod lacking;
+pub mod lease;
 mod pool;
+pub mod raw;
+pub mod raw_latest;
+pub mod records;
+pub mod remote;
+pub mod request;
+pub mod run;
 mod tx;
 
 pub use error::StoreError;

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::StoreError;
+use crate::telemetry::metrics::STORE_TX;
 
 /// An open Postgres transaction. Dropping it rolls it back; [`Tx::commit`] makes it durable.
 #[must_use = "a transaction that is not committed is rolled back"]
@@ -23,7 +24,7 @@ impl Tx {
             .commit()
             .await
             .map_err(StoreError::while_doing("commit"))?;
-        metrics::counter!("polar_sync_store_tx_total", "name" => self.name).increment(1);
+        metrics::counter!(STORE_TX, "name" => self.name).increment(1);
         Ok(())
     }
 

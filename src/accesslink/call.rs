@@ -1,0 +1,287 @@
+//! What can be asked of AccessLink: one constructor a call, with typed ids, so that no path is ever
+//! built from text that a server sent.
+
+use std::fmt::Write;
+
+use reqwest::Method;
+
+use crate::model::{Detail, Details, TransactionalKind};
+
+crate::model::vocabulary! {
+    /// An operation of AccessLink: the label of its metrics and spans.
+    Operation, "operation" {
+        /// Registers a user.
+        RegisterUser = "users.register",
+        /// Reads a user.
+        GetUser = "users.get",
+        /// Deregisters a user, which revokes the token.
+        DeleteUser = "users.delete",
+        /// Opens a transaction.
+        CreateTransaction = "transaction.create",
+        /// Lists a transaction's items.
+        ListTransaction = "transaction.list",
+        /// Commits a transaction: Polar deletes its data.
+        CommitTransaction = "transaction.commit",
+        /// Reads an item of a transaction.
+        GetItem = "transaction.item",
+        /// Reads a part of an item.
+        GetPart = "transaction.part",
+        /// Lists exercises of the last 30 days.
+        ListExercises = "exercises.list",
+        /// Reads one exercise.
+        GetExercise = "exercises.get",
+        /// Lists the nights of the last 28 days.
+        ListSleep = "sleep.list",
+        /// Lists the recharges of the last 28 days.
+        ListNightlyRecharge = "nightly_recharge.list",
+        /// Reads which users have data waiting.
+        Notifications = "notifications",
+    }
+}
+
+/// The representation that a call asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// JSON, checked to be complete.
+    Json,
+    /// GPX, checked to be complete.
+    Gpx,
+}
+
+impl Operation {
+    /// Whether it is sent for its effect, so that the body of its answer is not needed.
+    pub(super) const fn is_an_act(self) -> bool {
+        matches!(
+            self,
+            Self::RegisterUser | Self::DeleteUser | Self::CommitTransaction
+        )
+    }
+}
+
+impl Accept {
+    pub(super) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Gpx => "application/gpx+xml",
+        }
+    }
+}
+
+/// One request, ready to be sent on the configured origin.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub(super) operation: Operation,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) accept: Accept,
+    pub(super) body: Option<String>,
+}
+
+/// A part of an item of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemPart {
+    /// Heart-rate zones of an exercise.
+    Zones,
+    /// The list of an exercise's sample types.
+    Samples,
+    /// One sample series, by its type id.
+    Sample(String),
+    /// The route of an exercise.
+    Gpx,
+    /// Steps of an activity.
+    StepSamples,
+    /// Zones of an activity.
+    ZoneSamples,
+}
+
+impl ItemPart {
+    /// The path below the item, which is the part's name in the ledger as well.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Zones => "heart-rate-zones".to_owned(),
+            Self::Samples => "samples".to_owned(),
+            Self::Sample(id) => format!("samples/{id}"),
+            Self::Gpx => "gpx".to_owned(),
+            Self::StepSamples => "step-samples".to_owned(),
+            Self::ZoneSamples => "zone-samples".to_owned(),
+        }
+    }
+}
+
+/// The address of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionAddress {
+    /// Whose data.
+    pub polar_user_id: i64,
+    /// Which kind.
+    pub kind: TransactionalKind,
+    /// Polar's id of the transaction.
+    pub transaction_id: i64,
+}
+
+impl TransactionAddress {
+    pub(super) fn path(&self) -> String {
+        format!(
+            "{}/{}",
+            transactions_path(self.polar_user_id, self.kind),
+            self.transaction_id
+        )
+    }
+
+    pub(super) fn item_path(&self, item_id: i64) -> String {
+        format!("{}/{}/{item_id}", self.path(), items_segment(self.kind))
+    }
+}
+
+pub(super) fn transactions_path(polar_user_id: i64, kind: TransactionalKind) -> String {
+    let segment = match kind {
+        TransactionalKind::Exercise => "exercise-transactions",
+        TransactionalKind::Activity => "activity-transactions",
+        TransactionalKind::PhysicalInformation => "physical-information-transactions",
+    };
+    format!("/v3/users/{polar_user_id}/{segment}")
+}
+
+const fn items_segment(kind: TransactionalKind) -> &'static str {
+    match kind {
+        TransactionalKind::Exercise => "exercises",
+        TransactionalKind::Activity => "activities",
+        TransactionalKind::PhysicalInformation => "physical-informations",
+    }
+}
+
+impl Call {
+    /// The operation, for logs and metrics.
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Registers the token's user under our own `member_id`.
+    pub fn register_user(member_id: &str) -> Self {
+        let body = serde_json::json!({ "member-id": member_id }).to_string();
+        Self {
+            body: Some(body),
+            ..Self::new(Operation::RegisterUser, Method::POST, "/v3/users".into())
+        }
+    }
+
+    /// Reads a user.
+    pub fn get_user(polar_user_id: i64) -> Self {
+        Self::get(Operation::GetUser, format!("/v3/users/{polar_user_id}"))
+    }
+
+    /// Deregisters a user, which revokes the token.
+    pub fn delete_user(polar_user_id: i64) -> Self {
+        Self::new(
+            Operation::DeleteUser,
+            Method::DELETE,
+            format!("/v3/users/{polar_user_id}"),
+        )
+    }
+
+    /// Opens a transaction.
+    pub fn create_transaction(polar_user_id: i64, kind: TransactionalKind) -> Self {
+        let path = transactions_path(polar_user_id, kind);
+        Self::new(Operation::CreateTransaction, Method::POST, path)
+    }
+
+    /// Lists a transaction's items.
+    pub fn list_transaction(address: &TransactionAddress) -> Self {
+        Self::get(Operation::ListTransaction, address.path())
+    }
+
+    /// Commits a transaction: Polar deletes its data.
+    pub fn commit_transaction(address: &TransactionAddress) -> Self {
+        Self::new(Operation::CommitTransaction, Method::PUT, address.path())
+    }
+
+    /// Reads an item of a transaction.
+    pub fn get_item(address: &TransactionAddress, item_id: i64) -> Self {
+        Self::get(Operation::GetItem, address.item_path(item_id))
+    }
+
+    /// Reads a part of an item.
+    pub fn get_part(address: &TransactionAddress, item_id: i64, part: &ItemPart) -> Self {
+        let path = format!("{}/{}", address.item_path(item_id), part.path());
+        match part {
+            ItemPart::Gpx => Self {
+                accept: Accept::Gpx,
+                ..Self::get(
+                    Operation::GetPart,
+                    format!("{path}?includePauseTimes=false"),
+                )
+            },
+            _ => Self::get(Operation::GetPart, path),
+        }
+    }
+
+    /// Lists the exercises of the last 30 days, without their details.
+    pub fn list_exercises() -> Self {
+        Self::get(Operation::ListExercises, "/v3/exercises".to_owned())
+    }
+
+    /// Reads one exercise with the details that are wanted. `None` when `hashed_id` is not of the
+    /// alphabet of Polar's ids.
+    pub fn get_exercise(hashed_id: &str, details: Details) -> Option<Self> {
+        let is_id = (1..=64).contains(&hashed_id.len())
+            && hashed_id.bytes().all(|c| c.is_ascii_alphanumeric());
+        let mut path = format!("/v3/exercises/{hashed_id}");
+        for (nth, detail) in details.iter().enumerate() {
+            let flag = match detail {
+                Detail::Samples => "samples",
+                Detail::Zones => "zones",
+                Detail::Route => "route",
+            };
+            // Writing to a string cannot fail.
+            let _ = write!(path, "{}{flag}=true", if nth == 0 { '?' } else { '&' });
+        }
+        is_id.then(|| Self::get(Operation::GetExercise, path))
+    }
+
+    /// Lists the nights of the last 28 days.
+    pub fn list_sleep() -> Self {
+        Self::get(Operation::ListSleep, "/v3/users/sleep".to_owned())
+    }
+
+    /// Lists the recharges of the last 28 days.
+    pub fn list_nightly_recharge() -> Self {
+        Self::get(
+            Operation::ListNightlyRecharge,
+            "/v3/users/nightly-recharge".to_owned(),
+        )
+    }
+
+    /// Reads which users have data waiting.
+    pub fn notifications() -> Self {
+        Self::get(Operation::Notifications, "/v3/notifications".to_owned())
+    }
+
+    fn get(operation: Operation, path: String) -> Self {
+        Self::new(operation, Method::GET, path)
+    }
+
+    fn new(operation: Operation, method: Method, path: String) -> Self {
+        Self {
+            operation,
+            method,
+            path,
+            accept: Accept::Json,
+            body: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exercise_is_asked_for_with_its_details() {
+        let call = Call::get_exercise("PknlZNpd", Details::ALL).unwrap();
+        assert_eq!(
+            call.path,
+            "/v3/exercises/PknlZNpd?samples=true&zones=true&route=true"
+        );
+        assert!(Call::get_exercise("../users/1", Details::NONE).is_none());
+    }
+}

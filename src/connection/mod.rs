@@ -1,0 +1,18 @@
+//! A connection's life: how it begins, how its tokens are kept and refreshed, and how a refusal by
+//! Polar is judged.
+//!
+//! Owns every decision about a connection's state. Must never enqueue, and never judge by one answer
+//! what would stop a user's sync for good.
+//!
+//! To add a state: its variant in `model`, its place in [`standing`], and a row in the README.
+
+mod connect;
+mod guard;
+mod seal;
+mod session;
+mod standing;
+
+pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
+pub use guard::{Evidence, HoldRules, Verdict, judge};
+pub use session::{Access, Session, SessionError};
+pub use standing::{Standing, ask, register};

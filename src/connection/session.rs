@@ -1,0 +1,185 @@
+//! A session: calls to AccessLink that speak for one connection, with its tokens.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::seal::{OpenTokens, open, seal};
+use crate::{
+    accesslink::{
+        Answer, Call, Client, Credential, Error, Urgency,
+        error::Meaning,
+        oauth::{OAuth, OAuthError},
+    },
+    secret::{KeyError, Keyring},
+    store::{Store, StoreError, connection::ConnectionRow},
+};
+
+/// What it takes to speak for connections.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// AccessLink.
+    pub client: Client,
+    /// Its authorization server.
+    pub oauth: OAuth,
+    /// The keys that seal tokens.
+    pub keyring: Arc<Keyring>,
+    /// Where tokens are kept.
+    pub store: Store,
+}
+
+/// Calls for one connection.
+#[derive(Debug)]
+pub struct Session {
+    access: Access,
+    connection: ConnectionRow,
+    urgency: Urgency,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    tokens: OpenTokens,
+    generation: i64,
+}
+
+/// A call in a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// AccessLink did not give what was asked for.
+    #[error(transparent)]
+    Call(#[from] Error),
+    /// A new token set could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A token could not be sealed or opened.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl Session {
+    /// Opens the connection's tokens.
+    pub fn open(
+        access: Access,
+        connection: ConnectionRow,
+        urgency: Urgency,
+    ) -> Result<Self, KeyError> {
+        let tokens = open(
+            &access.keyring,
+            connection.connection_id,
+            &connection.tokens,
+        )?;
+        let held = Held {
+            tokens,
+            generation: connection.token_generation,
+        };
+        Ok(Self {
+            access,
+            connection,
+            urgency,
+            held: Mutex::new(held),
+        })
+    }
+
+    /// The connection, as it was when the session was opened.
+    pub fn connection(&self) -> &ConnectionRow {
+        &self.connection
+    }
+
+    /// AccessLink.
+    pub fn client(&self) -> &Client {
+        &self.access.client
+    }
+
+    /// How urgent the session's calls are.
+    pub fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    /// The generation of the tokens in use: what an answer means is true of these only.
+    pub async fn generation(&self) -> i64 {
+        self.held.lock().await.generation
+    }
+
+    /// Sends a call. When the token is refused and there is a refresh token, refreshes once and sends
+    /// the call again.
+    pub async fn send(&self, call: &Call) -> Result<Answer, SessionError> {
+        let used = self.held.lock().await.clone();
+        match self.send_with(call, &used.tokens).await {
+            Err(error) if error.meaning == Meaning::Unauthorized => {
+                match self.renewed_after(used.generation).await? {
+                    Some(renewed) => Ok(self.send_with(call, &renewed).await?),
+                    None => Err(error.into()),
+                }
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn send_with(&self, call: &Call, tokens: &OpenTokens) -> Result<Answer, Error> {
+        let credential = Credential::User(&tokens.access);
+        self.access
+            .client
+            .send(call, credential, self.urgency)
+            .await
+    }
+
+    /// Other tokens than those of `generation`, which were refused: somebody else's, or refreshed
+    /// ones. `None` when there are none to be had.
+    async fn renewed_after(&self, generation: i64) -> Result<Option<OpenTokens>, SessionError> {
+        // Held over the exchange on purpose: concurrent calls of this session wait for one refresh.
+        let mut held = self.held.lock().await;
+        if held.generation == generation && !self.adopt_newer(&mut held).await? {
+            let Some(refresh_token) = &held.tokens.refresh else {
+                return Ok(None);
+            };
+            match self.access.oauth.refresh(refresh_token).await {
+                Ok(mut fresh) => {
+                    // A server that does not rotate leaves the refresh token out of its answer.
+                    fresh.refresh_token =
+                        fresh.refresh_token.or_else(|| Some(refresh_token.clone()));
+                    let id = self.connection.connection_id;
+                    let sealed = seal(&self.access.keyring, id, &fresh)?;
+                    let stored = self
+                        .access
+                        .store
+                        .replace_tokens(id, generation, &sealed)
+                        .await?;
+                    match stored {
+                        Some(generation) => {
+                            let tokens = open(&self.access.keyring, id, &sealed)?;
+                            *held = Held { tokens, generation };
+                        }
+                        None => {
+                            self.adopt_newer(&mut held).await?;
+                        }
+                    }
+                }
+                // Another worker may have used the refresh token first: its tokens are then stored.
+                Err(OAuthError::InvalidGrant) => {
+                    self.adopt_newer(&mut held).await?;
+                }
+                Err(OAuthError::Refused(_) | OAuthError::NoAnswer) => return Ok(None),
+            }
+        }
+        Ok((held.generation != generation).then(|| held.tokens.clone()))
+    }
+
+    /// Takes over tokens that were stored since; tells whether there were any.
+    async fn adopt_newer(&self, held: &mut Held) -> Result<bool, SessionError> {
+        let user = &self.connection.user_id;
+        let stored = self.access.store.connection_of_user(user).await?;
+        let newer = stored.filter(|row| {
+            row.connection_id == self.connection.connection_id
+                && row.token_generation != held.generation
+        });
+        if let Some(row) = &newer {
+            let tokens = open(&self.access.keyring, row.connection_id, &row.tokens)?;
+            *held = Held {
+                tokens,
+                generation: row.token_generation,
+            };
+        }
+        Ok(newer.is_some())
+    }
+}

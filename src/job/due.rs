@@ -1,0 +1,102 @@
+//! When a kind is due again. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::ConnectionId;
+
+/// The first wait after a failure; it doubles with every further one.
+const RETRY_MIN: Duration = Duration::from_secs(15);
+
+/// The longest wait after a failure.
+const RETRY_MAX: Duration = Duration::from_hours(1);
+
+/// The first wait for a blocked transaction.
+const BLOCKED_MIN: Duration = Duration::from_mins(10);
+
+/// The longest wait for a blocked transaction.
+const BLOCKED_MAX: Duration = Duration::from_hours(6);
+
+/// Doublings after which a wait stops growing, whatever its bounds.
+const DOUBLINGS_MAX: u32 = 20;
+
+/// The wait after `failures` failures in a row, with `jitter` between 0 and 1: between half of the
+/// doubled wait and all of it.
+pub fn retry(failures: u32, jitter: f64) -> Duration {
+    doubled(RETRY_MIN, RETRY_MAX, failures, jitter)
+}
+
+/// The wait of a blocked transaction after `failures` tries in a row.
+pub fn blocked(failures: u32, jitter: f64) -> Duration {
+    doubled(BLOCKED_MIN, BLOCKED_MAX, failures, jitter)
+}
+
+fn doubled(min: Duration, max: Duration, failures: u32, jitter: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(DOUBLINGS_MAX);
+    let whole = min.saturating_mul(1 << doublings).min(max);
+    whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// The next slot of a connection's safety poll: every connection has its own phase within the
+/// interval, so that a million of them are spread evenly. At least half an interval away, since a
+/// slot that follows at once would find nothing.
+pub fn next_slot(connection: ConnectionId, interval: Duration, now: Timestamp) -> Timestamp {
+    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let phase_ms = (phase(connection) % interval_ms.unsigned_abs()).cast_signed();
+    let earliest_ms = now.as_millisecond().saturating_add(interval_ms / 2);
+    let into_interval_ms = (earliest_ms.saturating_sub(phase_ms)).rem_euclid(interval_ms);
+    let slot_ms = earliest_ms.saturating_add(interval_ms - into_interval_ms);
+    Timestamp::from_millisecond(slot_ms).unwrap_or(now)
+}
+
+/// A number that is spread evenly over connections: the random half of the id, mixed.
+fn phase(connection: ConnectionId) -> u64 {
+    let (_, low) = connection.0.as_u64_pair();
+    low.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn waits_grow_and_stay_within_their_bounds(failures in 1_u32..100, jitter in 0.0..=1.0) {
+            let wait = retry(failures, jitter);
+            prop_assert!(wait >= RETRY_MIN / 2 && wait <= RETRY_MAX);
+            prop_assert!(retry(failures + 1, jitter) >= wait);
+            let wait = blocked(failures, jitter);
+            prop_assert!(wait >= BLOCKED_MIN / 2 && wait <= BLOCKED_MAX);
+        }
+
+        #[test]
+        fn slots_are_ahead_and_one_interval_apart(
+            id in any::<u128>(),
+            now_s in 0_i64..4_000_000_000,
+            interval_s in 2_u64..1_000_000,
+        ) {
+            let connection = ConnectionId(uuid::Uuid::from_u128(id));
+            let interval = Duration::from_secs(interval_s);
+            let now = Timestamp::from_second(now_s).unwrap();
+            let slot = next_slot(connection, interval, now);
+            prop_assert!(slot > now + interval / 2);
+            prop_assert!(slot <= now + interval + interval / 2);
+            prop_assert_eq!(next_slot(connection, interval, slot - interval / 2), slot + interval);
+        }
+    }
+
+    #[test]
+    fn phases_are_spread_evenly() {
+        let (interval, now) = (Duration::from_hours(6), Timestamp::UNIX_EPOCH);
+        let mut hours = [0_u32; 6];
+        for _ in 0..6_000 {
+            let slot = next_slot(ConnectionId::new(), interval, now);
+            let hour = slot.as_second() / 3600 % 6;
+            hours[usize::try_from(hour).unwrap()] += 1;
+        }
+        assert!(hours.iter().all(|count| (800..1_200).contains(count)), "{hours:?}");
+    }
+}

@@ -1,0 +1,199 @@
+//! The connection to Redis, and whether this Redis may be used at all.
+//!
+//! One multiplexed, self-healing connection serves everything but the blocking reads of the lanes,
+//! which get a connection each. Must never print the URL: it may hold a password.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, RedisError};
+
+/// `XPENDING ... IDLE` and `XAUTOCLAIM` came with this version.
+const MIN_VERSION: (u32, u32) = (6, 2);
+
+/// The waits of a connection.
+#[derive(Clone, Debug)]
+pub struct ClientLimits {
+    /// A command without an answer for so long is an error. The crate's own default, 500 ms, is
+    /// shorter than a pause that any Redis makes while it forks.
+    pub response_timeout: Duration,
+    /// A connection that is not made after so long is an error.
+    pub connection_timeout: Duration,
+    /// Attempts to reconnect before a waiting command gets the error.
+    pub reconnect_attempts: usize,
+    /// The longest pause between two of them.
+    pub reconnect_pause_max: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            response_timeout: Duration::from_secs(10),
+            connection_timeout: Duration::from_secs(5),
+            reconnect_attempts: 3,
+            reconnect_pause_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why Redis cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisFault {
+    /// The URL itself is wrong.
+    #[error(
+        "redis.url is not a Redis address: write it as redis://HOST:PORT, or rediss:// for TLS"
+    )]
+    Address(#[source] RedisError),
+    /// Nobody answers, or the password is refused.
+    #[error(
+        "Redis does not answer at redis.url: check that it runs and that address and password are right"
+    )]
+    Unreachable(#[source] RedisError),
+    /// Redis lacks commands that the lanes need.
+    #[error("Redis {version} is too old: install 6.2 or newer")]
+    TooOld {
+        /// As Redis gives it.
+        version: String,
+    },
+    /// Redis would throw queued jobs away when its memory is full.
+    #[error(
+        "Redis evicts keys when memory is full (maxmemory-policy {policy}): set `maxmemory-policy noeviction`"
+    )]
+    Evicts {
+        /// As Redis gives it.
+        policy: String,
+    },
+}
+
+impl RedisFault {
+    /// Waiting may help. Otherwise somebody must change a setting.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// A cheap handle to Redis; clones share the connection.
+#[derive(Clone)]
+pub struct Redis {
+    client: redis::Client,
+    manager: ConnectionManager,
+    limits: ClientLimits,
+}
+
+impl Redis {
+    /// Connects once; afterwards the connection heals itself.
+    pub async fn connect(url: &str, limits: ClientLimits) -> Result<Self, RedisFault> {
+        let client = redis::Client::open(url).map_err(RedisFault::Address)?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(limits.response_timeout))
+            .set_connection_timeout(Some(limits.connection_timeout))
+            .set_number_of_retries(limits.reconnect_attempts)
+            .set_max_delay(limits.reconnect_pause_max);
+        let manager = client
+            .get_connection_manager_with_config(config)
+            .await
+            .map_err(RedisFault::Unreachable)?;
+        Ok(Self {
+            client,
+            manager,
+            limits,
+        })
+    }
+
+    /// Refuses a Redis that is too old or that would evict jobs.
+    pub async fn check(&self) -> Result<(), RedisFault> {
+        let info: String = redis::cmd("INFO")
+            .query_async(&mut self.connection())
+            .await
+            .map_err(RedisFault::Unreachable)?;
+        judge(&info)
+    }
+
+    /// Whether Redis answers now.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        redis::cmd("PING").exec_async(&mut self.connection()).await
+    }
+
+    /// The shared connection.
+    pub(super) fn connection(&self) -> ConnectionManager {
+        self.manager.clone()
+    }
+
+    /// A connection of its own, for reads that block up to `block`.
+    pub(super) async fn blocking_connection(
+        &self,
+        block: Duration,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(block + self.limits.response_timeout))
+            .set_connection_timeout(Some(self.limits.connection_timeout));
+        self.client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    }
+}
+
+/// Reads the answer of `INFO`, which needs fewer rights than `CONFIG GET`.
+fn judge(info: &str) -> Result<(), RedisFault> {
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map_or("", str::trim)
+    };
+    let version = field("redis_version");
+    if parse_version(version).is_none_or(|version| version < MIN_VERSION) {
+        return Err(RedisFault::TooOld {
+            version: version.to_owned(),
+        });
+    }
+    let policy = field("maxmemory_policy");
+    let limited = field("maxmemory") != "0";
+    if limited && policy != "noeviction" {
+        return Err(RedisFault::Evicts {
+            policy: policy.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(version: &str, maxmemory: &str, policy: &str) -> String {
+        format!(
+            "# Server\r\nredis_version:{version}\r\n# Memory\r\nmaxmemory:{maxmemory}\r\nmaxmemory_human:x\r\nmaxmemory_policy:{policy}\r\n"
+        )
+    }
+
+    #[test]
+    fn versions_from_6_2_are_accepted() {
+        for version in ["6.2.0", "7.0.15", "8.2", "10.0.1"] {
+            assert!(
+                judge(&info(version, "0", "noeviction")).is_ok(),
+                "{version}"
+            );
+        }
+        for version in ["6.0.16", "5.0.0", "", "new"] {
+            let fault = judge(&info(version, "0", "noeviction")).unwrap_err();
+            assert!(matches!(fault, RedisFault::TooOld { .. }), "{version}");
+        }
+    }
+
+    #[test]
+    fn eviction_is_refused_only_where_memory_is_limited() {
+        assert!(judge(&info("7.0.15", "0", "allkeys-lru")).is_ok());
+        assert!(judge(&info("7.0.15", "1048576", "noeviction")).is_ok());
+        let fault = judge(&info("7.0.15", "1048576", "volatile-lru")).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "Redis evicts keys when memory is full (maxmemory-policy volatile-lru): set `maxmemory-policy noeviction`"
+        );
+        assert!(!fault.is_unreachable());
+    }
+}

@@ -1,0 +1,38 @@
+-- A process tells what it did since the last time, and may take a block of permits.
+local state = load()
+for _, name in ipairs(NAMES) do
+  count(state[name], name, ask.unseen)
+end
+if ask.observed then
+  observe(state, ask.observed)
+end
+if ask.good and now >= state.closed then
+  state.refusals = 0
+end
+hold(state, ask.open)
+
+-- Where permits are all held but not spent, some may come back soon.
+local HELD_WAIT = 1000
+local open = open_total(state)
+local room, wait = nil, 0
+for _, name in ipairs(NAMES) do
+  local window = state[name]
+  local ceiling = window.limit - math.floor(window.limit * ask.reserve)
+  local left = ceiling - window.seen - open
+  room = math.min(room or left, left)
+  if left < 1 then
+    local spent = window.seen >= ceiling and window.reset > now
+    wait = math.max(wait, spent and window.reset - now or HELD_WAIT)
+  end
+end
+room = math.max(room, 0)
+if now < state.closed then
+  room, wait = 0, math.max(wait, state.closed - now)
+end
+local granted = 0
+if ask.want then
+  granted = math.min(room, math.max(1, math.min(ask.block_max, math.floor(room / 100))))
+  hold(state, ask.open + granted)
+end
+save(state)
+return answer(state, granted, room - granted, wait)

@@ -1,0 +1,230 @@
+//! The quota as one process uses it: permits at hand first, Redis when there are none.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{MutexGuard, Notify};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::local::Local;
+use super::script::{Answer, Scripts};
+use super::{Closed, ClosedBy, Permit, QuotaConfig, REFUSAL_KEPT, RateLimit, Snapshot, Urgency};
+use crate::queue::client::Redis;
+use crate::queue::keys::Keys;
+use crate::queue::{guard, metrics};
+
+/// The longest `Retry-After` that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+/// The shortest.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+/// A transaction's reserve is never more than this part of a window.
+const OPEN_RESERVE_PART: u32 = 10;
+
+/// The quota as one process uses it; clones share everything.
+#[derive(Clone)]
+pub struct Permits {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    config: QuotaConfig,
+    scripts: Scripts,
+    pub(super) local: Mutex<Local>,
+    /// One exchange at a time: an exchange tells absolute numbers, and late ones must not win.
+    turn: tokio::sync::Mutex<()>,
+    /// Something is to be told to Redis.
+    pub(super) changed: Notify,
+}
+
+impl Permits {
+    /// `process` is unique for every start. Run [`Self::keep`] beside it.
+    pub fn new(redis: Redis, keys: &Keys, process: &str, config: QuotaConfig) -> Self {
+        let inner = Inner {
+            scripts: Scripts::new(redis, keys.quota(), process, &config),
+            local: Mutex::new(Local::new()),
+            turn: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+            config,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// A permit for one request, or how long to stay away.
+    pub async fn acquire(&self, urgency: Urgency) -> Result<Permit, Closed> {
+        let answer = match self.take(urgency) {
+            Some(answer) => answer,
+            None => self.take_from_redis(urgency).await,
+        };
+        metrics::permit(
+            urgency.as_str(),
+            if answer.is_ok() { "granted" } else { "closed" },
+        );
+        answer.map(|()| Permit::new(self.clone(), urgency))
+    }
+
+    fn take(&self, urgency: Urgency) -> Option<Result<(), Closed>> {
+        guard(&self.inner.local).take(urgency, Instant::now())
+    }
+
+    async fn take_from_redis(&self, urgency: Urgency) -> Result<(), Closed> {
+        let turn = self.inner.turn.lock().await;
+        // While this one waited, another may have brought a block or the news that there is none.
+        if let Some(answer) = self.take(urgency) {
+            return answer;
+        }
+        let answer = self.exchange(&turn, urgency, true).await?;
+        let now = Instant::now();
+        let mut local = guard(&self.inner.local);
+        if answer.granted == 0 {
+            let closed = answer.closed();
+            local.close(
+                urgency,
+                now + closed.retry_after,
+                now + REFUSAL_KEPT,
+                closed.why,
+            );
+            return Err(closed);
+        }
+        local.add_block(urgency, answer.granted, now + self.inner.config.block_life);
+        self.inner.changed.notify_one();
+        local
+            .take(urgency, now)
+            .unwrap_or_else(|| Err(answer.closed()))
+    }
+
+    /// Tells Redis what happened here, and asks for a block if `want`. Nothing is forgotten before
+    /// Redis has answered: when it did not, the same is told again, which at worst counts double.
+    async fn exchange(
+        &self,
+        _turn: &MutexGuard<'_, ()>,
+        urgency: Urgency,
+        want: bool,
+    ) -> Result<Answer, Closed> {
+        let inner = &self.inner;
+        let report = guard(&inner.local).report(Instant::now());
+        let reserve = match urgency {
+            Urgency::Interactive => 0.0,
+            Urgency::Normal => inner.config.interactive_reserve,
+        };
+        let asked = inner.scripts.exchange(&report, reserve, want);
+        let told = tokio::time::timeout(inner.config.redis_wait, asked).await;
+        let now = Instant::now();
+        let mut local = guard(&inner.local);
+        let Ok(Ok(answer)) = told else {
+            let closed = Closed {
+                retry_after: REFUSAL_KEPT,
+                why: ClosedBy::Redis,
+            };
+            for urgency in [Urgency::Interactive, Urgency::Normal] {
+                local.close(
+                    urgency,
+                    now + closed.retry_after,
+                    now + REFUSAL_KEPT,
+                    closed.why,
+                );
+            }
+            return Err(closed);
+        };
+        local.told(&report);
+        let seen = answer.snapshot();
+        metrics::quota("short", seen.short.used, seen.short.limit);
+        metrics::quota("long", seen.long.used, seen.long.limit);
+        if let Some(left) = answer.closed_for() {
+            local.close_all(now + left, now + left.min(REFUSAL_KEPT));
+        }
+        Ok(answer)
+    }
+
+    /// Permits that `urgency` could get now, the ones that this process holds included.
+    pub async fn room(&self, urgency: Urgency) -> Result<u32, Closed> {
+        Ok(self.look(urgency).await?.0)
+    }
+
+    /// Whether a transaction may begin that may need `open_reserve` requests. The reserve is cut to
+    /// a tenth of each window, so that a small client can work at all.
+    pub async fn has_room_for(&self, open_reserve: u32, urgency: Urgency) -> Result<(), Closed> {
+        let (room, answer) = self.look(urgency).await?;
+        let smallest = answer.short.limit.min(answer.long.limit);
+        if room >= open_reserve.min(smallest / OPEN_RESERVE_PART) {
+            return Ok(());
+        }
+        Err(answer.closed_below(open_reserve))
+    }
+
+    async fn look(&self, urgency: Urgency) -> Result<(u32, Answer), Closed> {
+        let turn = self.inner.turn.lock().await;
+        let answer = self.exchange(&turn, urgency, false).await?;
+        if answer.closed_for().is_some() {
+            return Err(answer.closed());
+        }
+        let pooled = guard(&self.inner.local).pooled(urgency, Instant::now());
+        Ok((answer.room.saturating_add(pooled), answer))
+    }
+
+    /// Both windows now.
+    pub async fn snapshot(&self) -> Result<Snapshot, Closed> {
+        let turn = self.inner.turn.lock().await;
+        let answer = self.exchange(&turn, Urgency::Normal, false).await?;
+        Ok(answer.snapshot())
+    }
+
+    /// Brings back what a checkpoint knew. Only raises what is used, and only in windows that have
+    /// not ended: a wiped Redis cannot spend a window twice.
+    pub async fn restore(&self, checkpoint: &Snapshot) -> Result<(), redis::RedisError> {
+        self.inner.scripts.restore(checkpoint).await
+    }
+
+    /// Tells Redis what happened here, at most every `flush`, until `stop`; then gives back what is
+    /// not used. Run one beside every process that acquires.
+    pub async fn keep(self, stop: CancellationToken) {
+        let config = &self.inner.config;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.inner.changed.notified() => {}
+            }
+            let turn = self.inner.turn.lock().await;
+            let told = self.exchange(&turn, Urgency::Normal, false).await.is_ok();
+            drop(turn);
+            let pause = if told { config.flush } else { REFUSAL_KEPT };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+            // As long as permits are held: to learn of refusals, and to keep the lease.
+            if !told || guard(&self.inner.local).has_news(Instant::now()) {
+                self.inner.changed.notify_one();
+            }
+        }
+        guard(&self.inner.local).empty_pools();
+        let turn = self.inner.turn.lock().await;
+        if self.exchange(&turn, Urgency::Normal, false).await.is_err() {
+            tracing::warn!("Redis did not take back unused permits: they count as spent");
+        }
+    }
+
+    pub(super) async fn refuse(
+        &self,
+        retry_after: Option<Duration>,
+        rate: Option<RateLimit>,
+    ) -> Result<(), redis::RedisError> {
+        let retry_after = retry_after.map(|wait| wait.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
+        let refused = self.inner.scripts.refuse(retry_after, rate).await;
+        let now = Instant::now();
+        let left = match &refused {
+            Ok(answer) => answer.closed_for().unwrap_or(RETRY_AFTER_MIN),
+            // This process at least stays away.
+            Err(_) => retry_after.unwrap_or(self.inner.config.closed_min),
+        };
+        let kept = if refused.is_ok() {
+            left.min(REFUSAL_KEPT)
+        } else {
+            left
+        };
+        guard(&self.inner.local).close_all(now + left, now + kept);
+        refused.map(drop)
+    }
+}

@@ -1,0 +1,192 @@
+//! Requests: rows of `polar_sync.sync_request`, somebody's wish for a sync.
+
+use super::{Store, StoreError, Tx};
+use crate::model::{Cause, ConnectionId, Detail, Details, Kind, Lane, TaskId};
+
+/// A wish for a sync, not yet in the ledger.
+#[derive(Debug, Clone)]
+pub struct NewRequest {
+    /// Our id, which the public contract calls the task id.
+    pub task_id: TaskId,
+    /// The asker's id, echoed in runs, events and logs.
+    pub request_id: Option<String>,
+    /// What the asker must see stored.
+    pub include: Details,
+    /// The kinds asked for; empty for all.
+    pub kinds: Vec<Kind>,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// What made it.
+    pub cause: Cause,
+    /// The asker's own words.
+    pub reason: Option<String>,
+    /// The asker's trace.
+    pub traceparent: Option<String>,
+    /// The stream entry that brought it, `lane/id`.
+    pub entry: Option<String>,
+}
+
+/// A request that a run has taken.
+#[derive(Debug, Clone)]
+pub struct TakenRequest {
+    /// Its id.
+    pub task_id: TaskId,
+    /// The asker's id.
+    pub request_id: Option<String>,
+    /// What the asker must see stored.
+    pub include: Details,
+    /// The kinds asked for; empty for all.
+    pub kinds: Vec<Kind>,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// What made it.
+    pub cause: Cause,
+}
+
+/// The columns of a taken request, as they are stored.
+pub(super) struct RawRequest {
+    pub(super) task_id: uuid::Uuid,
+    pub(super) request_id: Option<String>,
+    pub(super) include: Vec<String>,
+    pub(super) kinds: Vec<String>,
+    pub(super) lane: Lane,
+    pub(super) cause: Cause,
+}
+
+impl TryFrom<RawRequest> for TakenRequest {
+    type Error = StoreError;
+
+    fn try_from(raw: RawRequest) -> Result<Self, StoreError> {
+        Ok(Self {
+            task_id: TaskId(raw.task_id),
+            request_id: raw.request_id,
+            include: words::<Detail>(&raw.include)?.into(),
+            kinds: words(&raw.kinds)?,
+            lane: raw.lane,
+            cause: raw.cause,
+        })
+    }
+}
+
+/// Reads the words of a text array.
+pub(super) fn words<T>(words: &[String]) -> Result<Vec<T>, StoreError>
+where
+    T: std::str::FromStr<Err = crate::model::UnknownWord>,
+{
+    words
+        .iter()
+        .map(|word| {
+            word.parse()
+                .map_err(|error| StoreError::decoding("a word", error))
+        })
+        .collect()
+}
+
+/// The words of a set, for a text array.
+pub(super) fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
+}
+
+impl Tx {
+    /// Writes a request down. The same stream entry, delivered again, is not a second request.
+    pub async fn insert_request(
+        &mut self,
+        connection: ConnectionId,
+        request: &NewRequest,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO polar_sync.sync_request
+                 (connection_id, task_id, request_id, include, kinds, lane, cause, reason, traceparent, entry,
+                  created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, polar_sync.now())
+             ON CONFLICT (connection_id, entry) WHERE entry IS NOT NULL DO NOTHING",
+            connection.0,
+            request.task_id.0,
+            request.request_id,
+            &texts(request.include.iter()),
+            &texts(&request.kinds),
+            request.lane.as_str(),
+            request.cause.as_str(),
+            request.reason,
+            request.traceparent,
+            request.entry
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("write a request down"))?;
+        Ok(())
+    }
+
+    /// Takes the requests that came while a run was under way into it.
+    pub async fn take_new_requests(
+        &mut self,
+        lease: &super::lease::Lease,
+    ) -> Result<Vec<TakenRequest>, StoreError> {
+        sqlx::query_as!(
+            RawRequest,
+            r#"UPDATE polar_sync.sync_request SET state = 'running', run_id = $2
+               WHERE connection_id = $1 AND state = 'open'
+               RETURNING task_id, request_id, include, kinds, lane AS "lane: Lane", cause AS "cause: Cause""#,
+            lease.connection_id.0,
+            lease.run_id.0
+        )
+        .fetch_all(self.db())
+        .await
+        .map_err(StoreError::while_doing("take new requests"))?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
+    }
+
+    /// Refuses every open request of a connection whose state forbids a sync; the ids that the
+    /// askers gave.
+    pub async fn refuse_requests(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<Option<String>>, StoreError> {
+        sqlx::query_scalar!(
+            "UPDATE polar_sync.sync_request SET state = 'refused', finished_at = polar_sync.now()
+             WHERE connection_id = $1 AND state = 'open'
+             RETURNING request_id",
+            connection.0
+        )
+        .fetch_all(self.db())
+        .await
+        .map_err(StoreError::while_doing("refuse requests"))
+    }
+}
+
+impl Store {
+    /// Whether a request with this id is one of the connection's.
+    pub async fn has_request(
+        &self,
+        connection: ConnectionId,
+        task: TaskId,
+    ) -> Result<bool, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM polar_sync.sync_request
+                 WHERE connection_id = $1 AND task_id = $2) AS "exists!""#,
+            connection.0,
+            task.0
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for a request"))
+    }
+
+    /// The state and run of a request.
+    pub async fn request_state(
+        &self,
+        connection: ConnectionId,
+        task: TaskId,
+    ) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar!(
+            "SELECT state FROM polar_sync.sync_request WHERE connection_id = $1 AND task_id = $2",
+            connection.0,
+            task.0
+        )
+        .fetch_optional(self.pool())
+        .await
+        .map_err(StoreError::while_doing("read a request"))
+    }
+}

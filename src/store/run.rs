@@ -1,0 +1,157 @@
+//! Runs: rows of `polar_sync.sync_run`, and how their end is written down.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+
+use super::{StoreError, Tx, lease::Lease, request::texts};
+use crate::model::{DueCause, Kind, RunOutcome};
+
+/// How a run ended, to be written down in the transaction that gives up its lease.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The outcome.
+    pub outcome: RunOutcome,
+    /// The class of the most telling error.
+    pub error_class: Option<&'static str>,
+    /// The most telling error.
+    pub error: Option<String>,
+    /// New items.
+    pub items_new: i32,
+    /// Changed items.
+    pub items_changed: i32,
+    /// Items that were stored already.
+    pub items_same: i32,
+    /// What becomes of each kind.
+    pub kinds: Vec<KindSettlement>,
+    /// What becomes of the requests that the run has taken.
+    pub requests: RequestsSettlement,
+}
+
+/// What becomes of the requests of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestsSettlement {
+    /// They are served.
+    Done,
+    /// They could not be served now; the kinds are due again by themselves.
+    Failed,
+    /// The connection's state forbids them.
+    Refused,
+    /// They stay open: another run is to serve them, not before this instant.
+    Reopen {
+        /// `None`: at once.
+        not_before: Option<Timestamp>,
+    },
+}
+
+/// What becomes of a kind after a run.
+#[derive(Debug, Clone)]
+pub struct KindSettlement {
+    /// The kind.
+    pub kind: Kind,
+    /// When it is due next.
+    pub next_due_at: Timestamp,
+    /// Why then.
+    pub due_cause: DueCause,
+    /// Failures in a row.
+    pub attempts: i32,
+    /// Whether it went well.
+    pub succeeded: bool,
+    /// Whether something new or changed was found.
+    pub found: bool,
+    /// Whether Polar allows it.
+    pub consent: bool,
+    /// The class of its error.
+    pub error_class: Option<&'static str>,
+    /// Its error.
+    pub error: Option<String>,
+}
+
+impl Tx {
+    /// Writes down how a run ended. The caller holds the fence, and calls [`Tx::release`] afterwards.
+    pub async fn settle(
+        &mut self,
+        lease: &Lease,
+        settlement: &Settlement,
+    ) -> Result<(), StoreError> {
+        self.settle_run(lease, settlement).await?;
+        self.settle_kinds(lease, &settlement.kinds).await
+    }
+
+    async fn settle_run(
+        &mut self,
+        lease: &Lease,
+        settlement: &Settlement,
+    ) -> Result<(), StoreError> {
+        let (state, not_before) = match settlement.requests {
+            RequestsSettlement::Done => ("done", None),
+            RequestsSettlement::Failed => ("failed", None),
+            RequestsSettlement::Refused => ("refused", None),
+            RequestsSettlement::Reopen { not_before } => ("open", not_before),
+        };
+        sqlx::query!(
+            "WITH requests AS (
+                 UPDATE polar_sync.sync_request
+                 SET state = $9, not_before = $10,
+                     finished_at = CASE WHEN $9 <> 'open' THEN polar_sync.now() END
+                 WHERE connection_id = $1 AND run_id = $2 AND state = 'running'
+             )
+             UPDATE polar_sync.sync_run
+             SET finished_at = polar_sync.now(), outcome = $3, error_class = $4, error = $5,
+                 items_new = $6, items_changed = $7, items_same = $8
+             WHERE connection_id = $1 AND run_id = $2",
+            lease.connection_id.0,
+            lease.run_id.0,
+            settlement.outcome.as_str(),
+            settlement.error_class,
+            settlement.error,
+            settlement.items_new,
+            settlement.items_changed,
+            settlement.items_same,
+            state,
+            not_before.map(ToSqlx::to_sqlx) as _
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("settle a run"))?;
+        Ok(())
+    }
+
+    async fn settle_kinds(
+        &mut self,
+        lease: &Lease,
+        kinds: &[KindSettlement],
+    ) -> Result<(), StoreError> {
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        let due: Vec<_> = kinds
+            .iter()
+            .map(|kind| kind.next_due_at.to_sqlx())
+            .collect();
+        sqlx::query!(
+            "UPDATE polar_sync.kind_state k
+             SET next_due_at = s.next_due_at, due_cause = s.due_cause, attempts = s.attempts,
+                 consent = s.consent, error_class = s.error_class, error = s.error, last_run_at = t,
+                 last_success_at = CASE WHEN s.succeeded THEN t ELSE k.last_success_at END,
+                 last_found_at = CASE WHEN s.found THEN t ELSE k.last_found_at END
+             FROM polar_sync.now() t, unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::bool[],
+                 $7::bool[], $8::bool[], $9::text[], $10::text[])
+                 AS s (kind, next_due_at, due_cause, attempts, succeeded, found, consent, error_class, error)
+             WHERE k.connection_id = $1 AND k.kind = s.kind",
+            lease.connection_id.0,
+            &texts(kinds.iter().map(|kind| kind.kind)),
+            &due as _,
+            &texts(kinds.iter().map(|kind| kind.due_cause)),
+            &kinds.iter().map(|kind| kind.attempts).collect::<Vec<_>>(),
+            &kinds.iter().map(|kind| kind.succeeded).collect::<Vec<_>>(),
+            &kinds.iter().map(|kind| kind.found).collect::<Vec<_>>(),
+            &kinds.iter().map(|kind| kind.consent).collect::<Vec<_>>(),
+            &kinds.iter().map(|kind| kind.error_class.map(str::to_owned)).collect::<Vec<_>>() as _,
+            &kinds.iter().map(|kind| kind.error.clone()).collect::<Vec<_>>() as _
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("settle the kinds of a run"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! What the summary of an item tells about the rest of it.
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+
+use crate::{
+    accesslink::{call::ItemPart, wire},
+    model::{Detail, Details, TransactionalKind},
+};
+
+/// The part that every item begins with.
+pub(super) const SUMMARY: &str = "summary";
+
+/// Bytes of a hash that stand for a version.
+const VERSION_BYTES: usize = 12;
+
+/// What has to be fetched beside the summary, and which version of the item it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outline {
+    pub(super) version: String,
+    pub(super) parts: Vec<ItemPart>,
+}
+
+/// Reads the outline of an item. A summary that cannot be understood hides nothing: every part is
+/// fetched, and the version is the hash of the summary itself.
+pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) -> Outline {
+    let (version, parts) = match kind {
+        TransactionalKind::Exercise => {
+            let exercise = wire::decode::<wire::Exercise>(summary).ok();
+            let has_route = exercise.as_ref().and_then(|exercise| exercise.has_route);
+            let parts = wanted
+                .iter()
+                .filter(|detail| *detail != Detail::Route || has_route != Some(false))
+                .map(part_of)
+                .collect();
+            (exercise.map(|exercise| exercise.upload_time), parts)
+        }
+        TransactionalKind::Activity => {
+            let activity = wire::decode::<wire::Activity>(summary).ok();
+            let parts = vec![ItemPart::StepSamples, ItemPart::ZoneSamples];
+            (activity.map(|activity| activity.created), parts)
+        }
+        TransactionalKind::PhysicalInformation => {
+            let information = wire::decode::<wire::PhysicalInformation>(summary).ok();
+            (
+                information.map(|information| information.created),
+                Vec::new(),
+            )
+        }
+    };
+    Outline {
+        version: version.unwrap_or_else(|| content_version(summary)),
+        parts,
+    }
+}
+
+/// The part of a transaction's exercise that holds a detail.
+pub(super) const fn part_of(detail: Detail) -> ItemPart {
+    match detail {
+        Detail::Samples => ItemPart::Samples,
+        Detail::Zones => ItemPart::Zones,
+        Detail::Route => ItemPart::Gpx,
+    }
+}
+
+/// A version for a body that carries none of its own: the beginning of its hash.
+pub(super) fn content_version(body: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, body);
+    hash.as_ref()
+        .iter()
+        .take(VERSION_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// What was fetched of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// Its body.
+    Body(Bytes),
+    /// Polar has none (204).
+    Absent,
+    /// 404: absent only if the transaction is still there, else the transaction is gone.
+    Missing,
+}
+
+/// What was fetched of one item.
+#[derive(Debug)]
+pub(super) struct FetchedItem {
+    pub(super) item_id: i64,
+    pub(super) version: String,
+    /// By name, the summary among them.
+    pub(super) parts: Vec<(String, Fetched)>,
+    /// Why it is not whole.
+    pub(super) broken: Option<crate::accesslink::Error>,
+}
+
+impl FetchedItem {
+    /// Bytes in memory.
+    pub(super) fn size_bytes(&self) -> usize {
+        let size = |fetched: &Fetched| match fetched {
+            Fetched::Body(body) => body.len(),
+            Fetched::Absent | Fetched::Missing => 0,
+        };
+        self.parts.iter().map(|(_, fetched)| size(fetched)).sum()
+    }
+
+    /// Whether a part was answered with 404.
+    pub(super) fn has_missing(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|(_, fetched)| *fetched == Fetched::Missing)
+    }
+
+    /// The transaction is still there, so what is missing is absent.
+    pub(super) fn settle_missing(&mut self) {
+        for (_, fetched) in &mut self.parts {
+            if *fetched == Fetched::Missing {
+                *fetched = Fetched::Absent;
+            }
+        }
+    }
+
+    /// The body of a part, if it has one.
+    pub(super) fn body(&self, part: &str) -> Option<&Bytes> {
+        self.parts
+            .iter()
+            .find(|(name, _)| name == part)
+            .and_then(|(_, fetched)| match fetched {
+                Fetched::Body(body) => Some(body),
+                Fetched::Absent | Fetched::Missing => None,
+            })
+    }
+
+    /// Whether a part was asked for and answered.
+    pub(super) fn was_fetched(&self, part: &str) -> bool {
+        self.parts.iter().any(|(name, _)| name == part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_that_is_not_understood_hides_no_part() {
+        let outline = outline(TransactionalKind::Exercise, b"{\"id\":true}", Details::ALL);
+        assert_eq!(
+            outline.parts,
+            [ItemPart::Samples, ItemPart::Zones, ItemPart::Gpx]
+        );
+        assert_eq!(outline.version, content_version(b"{\"id\":true}"));
+    }
+}

@@ -1,0 +1,432 @@
+//! The life of an AccessLink transaction, as a pure state machine: what happened goes in, the next
+//! step comes out. No I/O, no clock; the pipeline and the tests drive the same code.
+//!
+//! ```text
+//!            201                  everything durable,         200
+//! opening ────────► open ───────► listed once more ► committing ───────► committed
+//!  │ ▲ 204           │  │ broken item                    │  204, 404, or its life is over
+//!  ▼ └─ answer lost  │  └────────► blocked               └──────────────► unconfirmed
+//! empty              └─ 404, or its life is over ──────────────────────► lapsed
+//! ```
+//!
+//! Three rules keep data from being lost:
+//!
+//! * `committing` is the point of no return. It is written before any PUT is sent, only when every
+//!   item is durable, and nobody fetches from the transaction afterwards; so a PUT that a frozen
+//!   worker sends late deletes nothing that is not stored.
+//! * No PUT is started late in a transaction's life ([`Rules::commit_share`]), because one that
+//!   arrives after its end may hit something that is not this transaction any more.
+//! * An empty answer to a create (204) is not believed while an earlier transaction of ours may
+//!   still be open at Polar and hide what it holds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::store::remote::{Changes, Phase, Remote};
+
+/// How long AccessLink's transactions live.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// `accesslink.transaction_life`.
+    pub life: Duration,
+}
+
+impl Rules {
+    /// Until when a commit may be started: four fifths of the life of the youngest possible
+    /// transaction.
+    fn commit_until(self, remote: &Remote) -> Timestamp {
+        remote.created_at + self.life * 4 / 5
+    }
+
+    /// When the transaction is over for certain; a tenth more than its life, since a create may have
+    /// taken its time on the way.
+    fn over_at(self, remote: &Remote) -> Timestamp {
+        remote.last_create_at + self.life * 11 / 10
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Send a create; write [`Transactions::create_sent`] down before.
+    Create,
+    /// Go on with the open transaction: list, fetch, record.
+    Fetch {
+        /// Polar's id.
+        transaction_id: i64,
+    },
+    /// Send the commit.
+    Commit {
+        /// Polar's id.
+        transaction_id: i64,
+    },
+    /// Nothing can be done before this instant.
+    Wait {
+        /// When to look again.
+        until: Timestamp,
+    },
+}
+
+/// What an empty answer to a create means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// There is nothing new.
+    New,
+    /// An earlier transaction of ours may hide something until then.
+    Doubtful {
+        /// When to ask again.
+        until: Timestamp,
+    },
+}
+
+/// Our transactions of one connection and kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transactions {
+    current: Option<Remote>,
+    closed: Vec<Remote>,
+    distrust_empty_until: Option<Timestamp>,
+}
+
+impl Transactions {
+    /// What the ledger knows.
+    pub fn new(current: Option<Remote>, distrust_empty_until: Option<Timestamp>) -> Self {
+        Self {
+            current,
+            closed: Vec::new(),
+            distrust_empty_until,
+        }
+    }
+
+    /// The transaction that is not over.
+    pub fn current(&self) -> Option<&Remote> {
+        self.current.as_ref()
+    }
+
+    /// Items of the current transaction that an operator gave up.
+    pub fn accepted_loss(&self) -> &[String] {
+        self.current
+            .as_ref()
+            .map_or(&[], |remote| &remote.accepted_loss)
+    }
+
+    /// What has to be written down: the transactions that ended since [`Self::saved`], and the
+    /// current one.
+    pub fn changes(&self) -> Changes<'_> {
+        Changes {
+            remotes: self.closed.iter().chain(&self.current).collect(),
+            distrust_empty_until: self.distrust_empty_until,
+        }
+    }
+
+    /// Whether transactions ended that are not written down yet.
+    pub fn is_dirty(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// What [`Self::changes`] said is written down.
+    pub fn saved(&mut self) {
+        self.closed.clear();
+    }
+
+    /// What to do next.
+    pub fn step(&self, rules: Rules, now: Timestamp) -> Step {
+        let Some(remote) = &self.current else {
+            return Step::Create;
+        };
+        let (in_time, over) = (
+            now < rules.commit_until(remote),
+            now >= rules.over_at(remote),
+        );
+        match (remote.phase, remote.transaction_id) {
+            (Phase::Committing, Some(transaction_id)) if in_time => Step::Commit { transaction_id },
+            (Phase::Open | Phase::Durable | Phase::Blocked, Some(transaction_id)) if in_time => {
+                Step::Fetch { transaction_id }
+            }
+            // Too late to commit, too early to be sure that it is over: a create now could be given
+            // the same transaction again.
+            (_, Some(_)) if !over => Step::Wait {
+                until: rules.over_at(remote),
+            },
+            _ => Step::Create,
+        }
+    }
+
+    /// A create is about to be sent.
+    pub fn create_sent(&mut self, rules: Rules, now: Timestamp) {
+        let Some(before) = self.current.take() else {
+            self.current = Some(opening(now));
+            return;
+        };
+        let over_at = rules.over_at(&before);
+        self.doubt_until(over_at);
+        // The answer to an earlier create was lost, and may have opened what this one is given: its
+        // age counts from then.
+        if before.phase == Phase::Opening && now < over_at {
+            self.current = Some(Remote {
+                last_create_at: now,
+                ..before
+            });
+            return;
+        }
+        let accepted_loss = before.accepted_loss.clone();
+        self.current = Some(before);
+        self.close_over();
+        self.current = Some(Remote {
+            accepted_loss,
+            ..opening(now)
+        });
+    }
+
+    /// Polar opened a transaction.
+    pub fn created(&mut self, transaction_id: i64) {
+        if let Some(remote) = &mut self.current {
+            remote.phase = Phase::Open;
+            remote.transaction_id = Some(transaction_id);
+        }
+    }
+
+    /// The create was refused, or not sent after all: it opened nothing.
+    pub fn create_refused(&mut self) {
+        self.close(Phase::Empty);
+    }
+
+    /// Polar has nothing new to open a transaction for, or does not say so.
+    pub fn created_nothing(&mut self, now: Timestamp) -> Nothing {
+        let phase = match self
+            .current
+            .as_ref()
+            .and_then(|remote| remote.transaction_id)
+        {
+            Some(_) => Phase::Lapsed,
+            None => Phase::Empty,
+        };
+        self.close(phase);
+        match self.distrust_empty_until {
+            Some(until) if now < until => Nothing::Doubtful { until },
+            _ => Nothing::New,
+        }
+    }
+
+    /// Polar no longer knows the transaction that was being fetched.
+    pub fn gone(&mut self, rules: Rules) {
+        self.doubt_current(rules);
+        self.close(Phase::Lapsed);
+    }
+
+    /// An item could not be fetched whole.
+    pub fn blocked(&mut self, items: Vec<String>) {
+        self.set(Phase::Blocked, items);
+    }
+
+    /// Everything is durable, but commits are switched off.
+    pub fn durable(&mut self, items: Vec<String>) {
+        self.set(Phase::Durable, items);
+    }
+
+    /// Everything is durable: from here on the commit may be sent by anybody.
+    pub fn committing(&mut self, items: Vec<String>) {
+        self.set(Phase::Committing, items);
+    }
+
+    /// Polar confirmed the commit.
+    pub fn committed(&mut self) {
+        self.close(Phase::Committed);
+    }
+
+    /// Polar does not know the transaction that was to be committed. Everything is durable, so
+    /// nothing is lost; but whether it was committed or had ended is not known.
+    pub fn unconfirmed(&mut self, rules: Rules) {
+        self.doubt_current(rules);
+        self.close(Phase::Unconfirmed);
+    }
+
+    fn set(&mut self, phase: Phase, items: Vec<String>) {
+        if let Some(remote) = &mut self.current {
+            remote.phase = phase;
+            remote.items = items;
+        }
+    }
+
+    /// Closes a transaction whose life ended on its own.
+    fn close_over(&mut self) {
+        match self.current.as_ref().map(|remote| remote.phase) {
+            Some(Phase::Committing) => self.close(Phase::Unconfirmed),
+            Some(Phase::Opening) => self.close(Phase::Empty),
+            _ => self.close(Phase::Lapsed),
+        }
+    }
+
+    fn close(&mut self, phase: Phase) {
+        self.closed
+            .extend(self.current.take().map(|remote| Remote { phase, ..remote }));
+    }
+
+    fn doubt_current(&mut self, rules: Rules) {
+        if let Some(until) = self.current.as_ref().map(|remote| rules.over_at(remote)) {
+            self.doubt_until(until);
+        }
+    }
+
+    fn doubt_until(&mut self, until: Timestamp) {
+        self.distrust_empty_until = self.distrust_empty_until.max(Some(until));
+    }
+}
+
+fn opening(now: Timestamp) -> Remote {
+    Remote {
+        remote_id: Uuid::now_v7(),
+        phase: Phase::Opening,
+        transaction_id: None,
+        created_at: now,
+        last_create_at: now,
+        items: Vec::new(),
+        accepted_loss: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        life: Duration::from_secs(600),
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn open(transaction_id: i64, created: i64) -> Transactions {
+        let mut transactions = Transactions::new(None, None);
+        transactions.create_sent(RULES, at(created));
+        transactions.created(transaction_id);
+        transactions
+    }
+
+    fn phases(transactions: &mut Transactions) -> Vec<Phase> {
+        let phases = transactions
+            .closed
+            .iter()
+            .map(|remote| remote.phase)
+            .collect();
+        transactions.saved();
+        phases
+    }
+
+    #[test]
+    fn the_plain_life_ends_in_nothing_new() {
+        let mut transactions = open(7, 0);
+        assert_eq!(
+            transactions.step(RULES, at(1)),
+            Step::Fetch { transaction_id: 7 }
+        );
+        transactions.committing(vec!["1".into()]);
+        assert_eq!(
+            transactions.step(RULES, at(2)),
+            Step::Commit { transaction_id: 7 }
+        );
+        transactions.committed();
+        transactions.create_sent(RULES, at(3));
+        assert_eq!(transactions.created_nothing(at(3)), Nothing::New);
+        assert_eq!(phases(&mut transactions), [Phase::Committed, Phase::Empty]);
+    }
+
+    #[test]
+    fn an_empty_answer_after_a_lost_create_is_not_believed() {
+        let mut transactions = Transactions::new(None, None);
+        transactions.create_sent(RULES, at(0));
+        assert_eq!(transactions.step(RULES, at(5)), Step::Create);
+        transactions.create_sent(RULES, at(5));
+        let until = at(660);
+        assert_eq!(
+            transactions.created_nothing(at(5)),
+            Nothing::Doubtful { until }
+        );
+        transactions.create_sent(RULES, until);
+        assert_eq!(transactions.created_nothing(until), Nothing::New);
+    }
+
+    #[test]
+    fn an_empty_answer_after_an_unconfirmed_commit_is_not_believed() {
+        let mut transactions = open(7, 0);
+        transactions.committing(Vec::new());
+        transactions.unconfirmed(RULES);
+        transactions.create_sent(RULES, at(9));
+        assert!(matches!(
+            transactions.created_nothing(at(9)),
+            Nothing::Doubtful { .. }
+        ));
+    }
+
+    #[test]
+    fn no_commit_is_started_after_four_fifths_of_the_life() {
+        let mut transactions = open(7, 0);
+        transactions.committing(Vec::new());
+        assert_eq!(
+            transactions.step(RULES, at(479)),
+            Step::Commit { transaction_id: 7 }
+        );
+        assert_eq!(
+            transactions.step(RULES, at(480)),
+            Step::Wait { until: at(660) }
+        );
+        assert_eq!(transactions.step(RULES, at(660)), Step::Create);
+        transactions.create_sent(RULES, at(660));
+        assert_eq!(phases(&mut transactions), [Phase::Unconfirmed]);
+    }
+
+    #[test]
+    fn a_transaction_too_old_to_be_committed_is_waited_for_and_created_anew() {
+        let mut transactions = open(7, 0);
+        assert_eq!(
+            transactions.step(RULES, at(480)),
+            Step::Wait { until: at(660) }
+        );
+        assert_eq!(transactions.step(RULES, at(660)), Step::Create);
+        transactions.create_sent(RULES, at(660));
+        transactions.created(7);
+        assert_eq!(
+            transactions.step(RULES, at(661)),
+            Step::Fetch { transaction_id: 7 }
+        );
+        assert_eq!(phases(&mut transactions), [Phase::Lapsed]);
+    }
+
+    #[test]
+    fn after_a_lost_create_what_is_opened_may_be_the_older_one() {
+        let mut transactions = Transactions::new(None, None);
+        transactions.create_sent(RULES, at(0));
+        transactions.create_sent(RULES, at(300));
+        transactions.created(8);
+        assert_eq!(transactions.current().unwrap().created_at, at(0));
+        assert_eq!(
+            transactions.step(RULES, at(480)),
+            Step::Wait { until: at(960) }
+        );
+    }
+
+    #[test]
+    fn a_transaction_that_is_gone_is_created_anew_at_once() {
+        let mut transactions = open(7, 0);
+        transactions.gone(RULES);
+        assert_eq!(transactions.step(RULES, at(10)), Step::Create);
+        transactions.create_sent(RULES, at(10));
+        let until = at(660);
+        assert_eq!(
+            transactions.created_nothing(at(10)),
+            Nothing::Doubtful { until }
+        );
+        assert_eq!(phases(&mut transactions), [Phase::Lapsed, Phase::Empty]);
+    }
+
+    #[test]
+    fn losses_that_an_operator_accepted_follow_to_the_next_transaction() {
+        let mut transactions = open(7, 0);
+        transactions.blocked(vec!["1".into()]);
+        transactions.current.as_mut().unwrap().accepted_loss = vec!["1".into()];
+        transactions.create_sent(RULES, at(700));
+        assert_eq!(transactions.current().unwrap().accepted_loss, ["1"]);
+    }
+}

@@ -1,0 +1,121 @@
+//! THE PIPELINE: open → fetch → record → commit, a stage a file, a type a stage.
+//!
+//! Owns the order of things that keeps data from being lost. AccessLink's commit deletes at Polar
+//! what it commits, so it takes a [`record::Receipt`], which only `record` can make: from a Postgres
+//! transaction that holds every listed item with every wanted part, or from a ledger row that says
+//! so. Must never enqueue, and must never send a call while a Postgres transaction is open.
+//!
+//! To add a kind that AccessLink offers by transaction: its parts in `item`, its record in
+//! `normalize`. To add one with an endpoint of its own: a function in `poll`.
+
+mod commit;
+mod complete;
+mod failure;
+mod fetch;
+mod item;
+pub mod lifecycle;
+mod open;
+mod poll;
+mod record;
+mod rows;
+mod run;
+
+pub use failure::Failure;
+pub use run::{Run, Settings};
+
+use crate::{
+    accesslink::call::TransactionAddress,
+    model::{Kind, TransactionalKind},
+    store::{event::Counts, lease::KindRow},
+};
+use commit::commit;
+use fetch::{fetch, list};
+use lifecycle::Transactions;
+use open::{Opened, open};
+use record::{Durable, record};
+
+/// Transactions of one kind in one run; AccessLink puts at most 50 items into each.
+const ROUNDS_MAX: usize = 40;
+
+/// What a run did for one kind.
+#[derive(Debug)]
+pub struct Report {
+    /// The kind.
+    pub kind: Kind,
+    /// Items stored.
+    pub counts: Counts,
+    /// Why it is not in step, if it is not.
+    pub failure: Option<Failure>,
+    /// How its transactions stand, where that has yet to be written down.
+    pub transactions: Option<(TransactionalKind, Transactions)>,
+}
+
+/// Brings one kind in step.
+pub async fn sync(run: &Run<'_>, row: &KindRow) -> Report {
+    let mut counts = Counts::default();
+    let Some(kind) = row.kind.transactional() else {
+        let failure = poll::poll(run, row.kind, &mut counts).await.err();
+        return Report {
+            kind: row.kind,
+            counts,
+            failure,
+            transactions: None,
+        };
+    };
+    let mut transactions = Transactions::new(row.remote.clone(), row.distrust_empty_until);
+    let pulled = pull(run, kind, &mut transactions, &mut counts).await;
+    let completed = match kind {
+        TransactionalKind::Exercise => complete::complete(run, pulled, &mut counts).await,
+        TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
+    };
+    Report {
+        kind: row.kind,
+        counts,
+        failure: completed.err(),
+        transactions: transactions.is_dirty().then_some((kind, transactions)),
+    }
+}
+
+/// Runs AccessLink's transactions of one kind until there is nothing new.
+async fn pull(
+    run: &Run<'_>,
+    kind: TransactionalKind,
+    transactions: &mut Transactions,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    for round in 0..ROUNDS_MAX {
+        run.give_way(round).await?;
+        let durable = match open(run, kind, transactions).await? {
+            Opened::NothingNew => return Ok(()),
+            Opened::Sealed(receipt) => Durable::Sealed(receipt),
+            Opened::Transaction(address) => {
+                make_durable(run, address, transactions, counts).await?
+            }
+        };
+        match durable {
+            Durable::Sealed(receipt) => commit(run, receipt, transactions).await?,
+            // Created anew in the next round; what was recorded of it is not fetched again.
+            Durable::Gone => {}
+            Durable::NotToBeCommitted => return Ok(()),
+        }
+    }
+    Err(Failure::MoreWaits)
+}
+
+/// Fetches and records a transaction, batch by batch, so that memory stays bounded.
+async fn make_durable(
+    run: &Run<'_>,
+    address: TransactionAddress,
+    transactions: &mut Transactions,
+    counts: &mut Counts,
+) -> Result<Durable, Failure> {
+    let Some(mut listed) = list(run, address, transactions).await? else {
+        return Ok(Durable::Gone);
+    };
+    loop {
+        let batch = fetch(run, &mut listed).await;
+        if let Some(durable) = record(run, batch, &mut listed, transactions, counts).await? {
+            return Ok(durable);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The third stage: makes what was fetched durable, and gives the receipt for it.
+
+use super::{
+    Failure, Run,
+    fetch::{Batch, Listed, Trouble},
+    item::FetchedItem,
+    lifecycle::Transactions,
+    rows::{Origins, Record, Rows, rows},
+};
+use crate::{
+    accesslink::call::TransactionAddress,
+    model::Kind,
+    store::{
+        Tx,
+        event::Counts,
+        raw,
+        records::{Change, upsert_daily_activity, upsert_physical_information, upsert_workout},
+        remote::{Phase, Remote},
+    },
+    telemetry::metrics::{ITEMS, TRANSACTIONS},
+};
+
+/// The receipt for a transaction of which everything is durable, and whose ledger row is
+/// `committing`. Nothing but this module makes one, and a commit takes one.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    address: TransactionAddress,
+}
+
+impl Receipt {
+    /// The receipt that a ledger row stands for; `None` unless it is `committing`.
+    pub(super) fn of_ledger(remote: &Remote, address: TransactionAddress) -> Option<Self> {
+        let is_sealed = remote.phase == Phase::Committing
+            && remote.transaction_id == Some(address.transaction_id);
+        is_sealed.then_some(Self { address })
+    }
+
+    /// Uses the receipt up.
+    pub(super) fn redeem(self) -> TransactionAddress {
+        self.address
+    }
+}
+
+/// How a transaction ended that was fetched.
+#[derive(Debug)]
+pub(super) enum Durable {
+    /// Everything is durable: it may be committed.
+    Sealed(Receipt),
+    /// Everything is durable, and `sync.commit` keeps it from being committed.
+    NotToBeCommitted,
+    /// Polar no longer knows it.
+    Gone,
+}
+
+/// What a batch leads to.
+enum Next {
+    /// Another batch.
+    Fetch,
+    /// The end of the transaction's fetch.
+    End(Durable),
+    /// The end of the kind's turn.
+    Fail(Failure),
+}
+
+/// Makes a batch durable. `None`: there is more to fetch.
+pub(super) async fn record(
+    run: &Run<'_>,
+    batch: Batch,
+    listed: &mut Listed,
+    transactions: &mut Transactions,
+    counts: &mut Counts,
+) -> Result<Option<Durable>, Failure> {
+    let kind = listed.address.kind;
+    let rows = to_rows(run, &batch.items, listed)?;
+    let mut tx = run.store.begin_fenced("record", &run.lease).await?;
+    let stored = store_rows(&mut tx, run, kind.into(), &rows, listed).await?;
+    for item in &batch.items {
+        listed.note(item);
+    }
+    // Changed in a copy: only what is committed may be believed.
+    let mut after = transactions.clone();
+    let next = next_step(run, &mut tx, batch, listed, &mut after).await?;
+    tx.save_transactions(&run.lease, kind, after.changes())
+        .await?;
+    tx.commit().await?;
+    after.saved();
+    *transactions = after;
+    *counts += stored;
+    match next {
+        Next::Fetch => Ok(None),
+        Next::End(durable) => Ok(Some(durable)),
+        Next::Fail(failure) => Err(failure),
+    }
+}
+
+fn to_rows(run: &Run<'_>, items: &[FetchedItem], listed: &Listed) -> Result<Vec<Rows>, Failure> {
+    let origins = Origins {
+        connection: run.lease.connection_id,
+        kind: listed.address.kind,
+        fetched_at: run.clock.now(),
+    };
+    let rows = items.iter().map(|item| rows(origins, item, run.wanted()));
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Writes the rows of a batch: raw bodies first, then what they mean.
+async fn store_rows(
+    tx: &mut Tx,
+    run: &Run<'_>,
+    kind: Kind,
+    rows: &[Rows],
+    listed: &Listed,
+) -> Result<Counts, Failure> {
+    let connection = run.lease.connection_id;
+    let parts: Vec<_> = rows
+        .iter()
+        .flat_map(|rows| rows.raw.iter().cloned())
+        .collect();
+    raw::put(tx, connection, kind, &parts).await?;
+    let mut counts = Counts::default();
+    for row in rows {
+        if let Some(record) = &row.record {
+            count(kind, store_record(tx, run, record).await?, &mut counts);
+        }
+        for body in &row.quarantine {
+            raw::quarantine_put(tx, body).await?;
+        }
+        // Only what was here before can have been in quarantine.
+        for part in row.raw.iter().filter(|part| listed.was_stored(part)) {
+            let key = raw::RawKey {
+                item: part.item.clone(),
+                version: part.version.clone(),
+                part: part.part.clone(),
+            };
+            if row.quarantine.iter().all(|body| body.key != key) {
+                raw::quarantine_resolve(tx, connection, kind, &key).await?;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+async fn store_record(tx: &mut Tx, run: &Run<'_>, record: &Record) -> Result<Change, Failure> {
+    let (connection, user) = (run.lease.connection_id, run.user_id());
+    let upserted = match record {
+        Record::Workout(workout) => upsert_workout(tx, connection, user, workout).await?,
+        Record::Activity(activity) => upsert_daily_activity(tx, connection, user, activity).await?,
+        Record::PhysicalInformation(information) => {
+            upsert_physical_information(tx, connection, user, information).await?
+        }
+    };
+    Ok(upserted.change)
+}
+
+/// Counts what an upsert did.
+pub(super) fn count(kind: Kind, change: Change, counts: &mut Counts) {
+    let change = match change {
+        Change::New => {
+            counts.new += 1;
+            "new"
+        }
+        Change::Changed => {
+            counts.changed += 1;
+            "changed"
+        }
+        Change::Same | Change::Stale => {
+            counts.same += 1;
+            "same"
+        }
+    };
+    metrics::counter!(ITEMS, "kind" => kind.as_str(), "change" => change).increment(1);
+}
+
+/// Decides what a recorded batch leads to, and sets the ledger row accordingly.
+async fn next_step(
+    run: &Run<'_>,
+    tx: &mut Tx,
+    batch: Batch,
+    listed: &Listed,
+    transactions: &mut Transactions,
+) -> Result<Next, Failure> {
+    match batch.trouble {
+        Some(Trouble::Gone) => {
+            transactions.gone(run.rules());
+            return Ok(Next::End(Durable::Gone));
+        }
+        Some(Trouble::Failed(failure)) => return Ok(Next::Fail(failure)),
+        None if !batch.is_last => return Ok(Next::Fetch),
+        None => {}
+    }
+    let accepted = transactions.accepted_loss();
+    if let Some((items, cause)) = listed.not_durable(accepted) {
+        transactions.blocked(items.clone());
+        let kind = listed.address.kind.as_str();
+        metrics::counter!(TRANSACTIONS, "kind" => kind, "outcome" => "blocked").increment(1);
+        return Ok(Next::Fail(Failure::Blocked { items, cause }));
+    }
+    // Read in the very transaction that sets `committing`: what somebody wants to see stored must not
+    // be deleted at Polar.
+    if !run
+        .wanted()
+        .covers(tx.details_of_open_requests(run.lease.connection_id).await?)
+    {
+        return Ok(Next::Fail(Failure::GaveWay));
+    }
+    let items = listed.items.iter().map(ToString::to_string).collect();
+    if !run.settings.brake.commits(listed.address.kind) {
+        transactions.durable(items);
+        return Ok(Next::End(Durable::NotToBeCommitted));
+    }
+    transactions.committing(items);
+    Ok(Next::End(Durable::Sealed(Receipt {
+        address: listed.address,
+    })))
+}

@@ -1,0 +1,119 @@
+//! What every stage of a run works with.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure,
+    lifecycle::{Rules, Transactions},
+};
+use crate::{
+    accesslink::{Answer, Call},
+    clock::Clock,
+    config::Brake,
+    connection::Session,
+    model::{Details, Lane, TransactionalKind, UserId},
+    store::{Store, lease::Lease},
+};
+
+/// What the operator decided about syncs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is stored of every workout before its transaction is committed.
+    pub include: Details,
+    /// Whether transactions are committed.
+    pub brake: Brake,
+    /// How long AccessLink's transactions live.
+    pub transaction_life: Duration,
+    /// How many calls one run has under way at once.
+    pub fetch_concurrency: usize,
+    /// How many calls must be left in a window for a transaction to be created.
+    pub open_reserve: u32,
+}
+
+/// One run: a lease on a connection, with what it takes to bring it in step.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Postgres.
+    pub store: &'a Store,
+    /// AccessLink, speaking for the connection.
+    pub session: &'a Session,
+    /// What the operator decided.
+    pub settings: &'a Settings,
+    /// The time.
+    pub clock: &'a Clock,
+    /// The fence.
+    pub lease: Lease,
+    /// The most urgent lane of the requests that it serves.
+    pub lane: Lane,
+    /// What its requests must see stored, beside `settings.include`.
+    pub asked: Details,
+    /// Set when the run has to end at the next safe point.
+    pub stop: CancellationToken,
+    /// How many calls may be under way at once.
+    pub calls: Arc<Semaphore>,
+}
+
+impl Run<'_> {
+    /// The user whose data it is.
+    pub fn user_id(&self) -> &UserId {
+        &self.session.connection().user_id
+    }
+
+    /// What has to be stored of every workout.
+    pub fn wanted(&self) -> Details {
+        self.settings.include.union(self.asked)
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            life: self.settings.transaction_life,
+        }
+    }
+
+    /// Sends a call, unless the run has to end.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, Failure> {
+        // The semaphore is never closed; a closed one would mean the same as a stop.
+        let Ok(_permit) = self.calls.acquire().await else {
+            return Err(Failure::Stopped);
+        };
+        if self.stop.is_cancelled() {
+            return Err(Failure::Stopped);
+        }
+        Ok(self.session.send(call).await?)
+    }
+
+    /// Ends the run between two transactions when something more urgent waits for its connection.
+    pub(super) async fn give_way(&self, round: usize) -> Result<(), Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::Stopped);
+        }
+        let connection = self.lease.connection_id;
+        if round > 0
+            && self
+                .store
+                .is_more_urgent_waiting(connection, self.lane)
+                .await?
+        {
+            return Err(Failure::GaveWay);
+        }
+        Ok(())
+    }
+
+    /// Writes down how the transactions of a kind stand.
+    pub(super) async fn save(
+        &self,
+        name: &'static str,
+        kind: TransactionalKind,
+        transactions: &mut Transactions,
+    ) -> Result<(), Failure> {
+        let mut tx = self.store.begin_fenced(name, &self.lease).await?;
+        tx.save_transactions(&self.lease, kind, transactions.changes())
+            .await?;
+        tx.commit().await?;
+        transactions.saved();
+        Ok(())
+    }
+}

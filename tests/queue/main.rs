@@ -1,0 +1,16 @@
+//! The queue against a real Redis, with a toy handler.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod client;
+mod drain;
+mod enqueue;
+mod faults;
+mod harness;
+mod lane;
+mod permits;
