@@ -2,7 +2,7 @@
 
 use metrics::Unit;
 
-use crate::model::{Kind, Lane, TransactionalKind};
+use crate::model::{ConnectionState, Kind, Lane, TransactionalKind};
 
 /// Jobs that ended, by lane and outcome.
 pub const JOBS: &str = "polar_sync_jobs_total";
@@ -81,6 +81,8 @@ pub enum Values {
     Kinds,
     /// The kinds that Polar offers by transaction.
     TransactionalKinds,
+    /// The states of a connection.
+    States,
     /// These words.
     Words(&'static [&'static str]),
     /// Words that other modules fix; bounded by what is said here.
@@ -97,6 +99,12 @@ impl Values {
                 TransactionalKind::ALL
                     .iter()
                     .map(|kind| kind.as_str())
+                    .collect(),
+            ),
+            Self::States => Some(
+                ConnectionState::ALL
+                    .iter()
+                    .map(|state| state.as_str())
                     .collect(),
             ),
             Self::Words(words) => Some(words.to_vec()),
@@ -224,7 +232,7 @@ pub const ALL: &[Metric] = &[
     ),
     gauge(
         CONNECTIONS,
-        &[("state", Values::Open("the states of a connection, eight"))],
+        &[("state", Values::States)],
         "Connections, by state",
     ),
     gauge(SCHEDULER_LEADER, &[], "1 when this scheduler leads, else 0"),
