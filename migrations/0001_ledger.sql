@@ -74,9 +74,9 @@ CREATE TABLE polar_sync.kind_state (
     error_class text,
     error text,
     consent boolean NOT NULL DEFAULT true,
-    -- When Polar's notifications last listed it, and since when without a break.
+    -- When Polar's notifications last listed it, and when that last led to a request.
     notified_at timestamptz,
-    notified_since timestamptz,
+    notified_run_at timestamptz,
     -- An empty answer to a create is not believed before this instant: an older transaction of
     -- ours may still be open at Polar and hide data.
     distrust_empty_until timestamptz,
@@ -107,7 +107,8 @@ CREATE TABLE polar_sync.sync_request (
     PRIMARY KEY (connection_id, task_id)
 );
 CREATE UNIQUE INDEX sync_request_entry ON polar_sync.sync_request (connection_id, entry) WHERE entry IS NOT NULL;
-CREATE INDEX sync_request_open ON polar_sync.sync_request (connection_id) WHERE state IN ('open', 'running');
+CREATE INDEX sync_request_open ON polar_sync.sync_request (connection_id, created_at)
+    WHERE state IN ('open', 'running');
 CREATE INDEX sync_request_finished ON polar_sync.sync_request (finished_at) WHERE finished_at IS NOT NULL;
 
 -- One execution, serving all open requests of a connection.

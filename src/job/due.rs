@@ -1,6 +1,12 @@
 //! When a kind is due again. Pure.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -20,6 +26,28 @@ const BLOCKED_MAX: Duration = Duration::from_hours(6);
 
 /// Doublings after which a wait stops growing, whatever its bounds.
 const DOUBLINGS_MAX: u32 = 20;
+
+/// How far the scheduler stretches the safety intervals, shared by everything in a process.
+#[derive(Debug, Clone)]
+pub struct Pace(Arc<AtomicU64>);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(1.0_f64.to_bits())))
+    }
+}
+
+impl Pace {
+    /// Follows the scheduler's decision; never below 1.
+    pub fn set(&self, stretch: f64) {
+        self.0.store(stretch.max(1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// The effective interval.
+    pub fn stretched(&self, interval: Duration) -> Duration {
+        interval.mul_f64(f64::from_bits(self.0.load(Ordering::Relaxed)))
+    }
+}
 
 /// The wait after `failures` failures in a row, with `jitter` between 0 and 1: between half of the
 /// doubled wait and all of it.
@@ -42,7 +70,9 @@ fn doubled(min: Duration, max: Duration, failures: u32, jitter: f64) -> Duration
 /// interval, so that a million of them are spread evenly. At least half an interval away, since a
 /// slot that follows at once would find nothing.
 pub fn next_slot(connection: ConnectionId, interval: Duration, now: Timestamp) -> Timestamp {
-    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let interval_ms = i64::try_from(interval.as_millis())
+        .unwrap_or(i64::MAX)
+        .max(1);
     let phase_ms = (phase(connection) % interval_ms.unsigned_abs()).cast_signed();
     let earliest_ms = now.as_millisecond().saturating_add(interval_ms / 2);
     let into_interval_ms = (earliest_ms.saturating_sub(phase_ms)).rem_euclid(interval_ms);
@@ -97,6 +127,9 @@ mod tests {
             let hour = slot.as_second() / 3600 % 6;
             hours[usize::try_from(hour).unwrap()] += 1;
         }
-        assert!(hours.iter().all(|count| (800..1_200).contains(count)), "{hours:?}");
+        assert!(
+            hours.iter().all(|count| (800..1_200).contains(count)),
+            "{hours:?}"
+        );
     }
 }

@@ -79,7 +79,10 @@ impl Judge<'_> {
     }
 
     /// Sees to it that a user is registered whom we did not register: an imported connection.
-    pub(super) async fn ensure_registered(&self, session: &Session) -> Result<Judgement, SessionError> {
+    pub(super) async fn ensure_registered(
+        &self,
+        session: &Session,
+    ) -> Result<Judgement, SessionError> {
         match ask(session).await? {
             Standing::Good => Ok(Judgement::Good),
             Standing::Unauthorized => Ok(self.refused(session).await?),
@@ -110,7 +113,9 @@ impl Judge<'_> {
     /// The token was refused twice: at a data call, and when Polar was asked about the user.
     async fn refused(&self, session: &Session) -> Result<Judgement, SessionError> {
         let (row, now) = (session.connection(), self.clock.now());
-        let confirm_at = row.suspect_since.map(|since| since + self.rules.confirm_after);
+        let confirm_at = row
+            .suspect_since
+            .map(|since| since + self.rules.confirm_after);
         let change = match (row.suspect_since, confirm_at) {
             (Some(since), Some(confirm_at)) if now >= confirm_at => {
                 match judge(self.rules.hold, &self.evidence(row, since).await?) {
@@ -124,7 +129,11 @@ impl Judge<'_> {
         Ok(Judgement::Change(change))
     }
 
-    async fn evidence(&self, row: &ConnectionRow, since: Timestamp) -> Result<Evidence, StoreError> {
+    async fn evidence(
+        &self,
+        row: &ConnectionRow,
+        since: Timestamp,
+    ) -> Result<Evidence, StoreError> {
         let store = &self.access.store;
         let witnesses = store.witnesses(row.connection_id, WITNESSES_MAX).await?;
         let numbers = store.standing().await?;
@@ -155,7 +164,10 @@ impl Judge<'_> {
 
 /// What is noted when Polar could not be asked: a suspect stays one.
 pub(super) fn unanswered(row: &ConnectionRow, now: Timestamp) -> Option<StateChange> {
-    let is_open = matches!(row.state, ConnectionState::Suspect | ConnectionState::ConsentRequired);
+    let is_open = matches!(
+        row.state,
+        ConnectionState::Suspect | ConnectionState::ConsentRequired
+    );
     is_open.then(|| StateChange {
         state: row.state,
         reason: Some("unanswered"),
@@ -164,7 +176,11 @@ pub(super) fn unanswered(row: &ConnectionRow, now: Timestamp) -> Option<StateCha
 }
 
 fn suspect(reason: &'static str, recheck_at: Timestamp) -> StateChange {
-    StateChange { state: ConnectionState::Suspect, reason: Some(reason), recheck_at: Some(recheck_at) }
+    StateChange {
+        state: ConnectionState::Suspect,
+        reason: Some(reason),
+        recheck_at: Some(recheck_at),
+    }
 }
 
 fn revoked(row: &ConnectionRow, now: Timestamp) -> StateChange {
@@ -174,7 +190,11 @@ fn revoked(row: &ConnectionRow, now: Timestamp) -> StateChange {
     } else {
         (ConnectionState::Revoked, "token_refused")
     };
-    StateChange { state, reason: Some(reason), recheck_at: None }
+    StateChange {
+        state,
+        reason: Some(reason),
+        recheck_at: None,
+    }
 }
 
 const fn deregistered() -> StateChange {

@@ -36,8 +36,13 @@ impl Keeper {
     /// Keeps a lease alive.
     pub fn keep(&self, lease: Lease) -> Kept {
         let lost = CancellationToken::new();
-        self.lock().insert(lease.connection_id, (lease, lost.clone()));
-        Kept { keeper: self.clone(), lease, lost }
+        self.lock()
+            .insert(lease.connection_id, (lease, lost.clone()));
+        Kept {
+            keeper: self.clone(),
+            lease,
+            lost,
+        }
     }
 
     /// Renews what is held, again and again, until `stop`.
@@ -53,7 +58,10 @@ impl Keeper {
                 Ok(renewed) => self.drop_lost(&leases, &renewed),
                 // The leases may run out; whoever takes over increments the token.
                 Err(error) => {
-                    tracing::warn!(error = telemetry::chain(&error), "leases could not be renewed");
+                    tracing::warn!(
+                        error = telemetry::chain(&error),
+                        "leases could not be renewed"
+                    );
                 }
             }
         }
@@ -61,7 +69,10 @@ impl Keeper {
 
     fn drop_lost(&self, leases: &[Lease], renewed: &[ConnectionId]) {
         let held = self.lock();
-        for lease in leases.iter().filter(|lease| !renewed.contains(&lease.connection_id)) {
+        for lease in leases
+            .iter()
+            .filter(|lease| !renewed.contains(&lease.connection_id))
+        {
             if let Some((current, lost)) = held.get(&lease.connection_id)
                 && current.token == lease.token
             {
@@ -79,7 +90,10 @@ impl Keeper {
 impl Drop for Kept {
     fn drop(&mut self) {
         let mut held = self.keeper.lock();
-        if held.get(&self.lease.connection_id).is_some_and(|(lease, _)| *lease == self.lease) {
+        if held
+            .get(&self.lease.connection_id)
+            .is_some_and(|(lease, _)| *lease == self.lease)
+        {
             held.remove(&self.lease.connection_id);
         }
     }

@@ -70,7 +70,9 @@ pub fn rule(failure: &Failure) -> Ruling {
     match failure {
         Failure::Call(error) => rule_call(&error.meaning),
         Failure::Blocked { .. } => failed("blocked", Due::Blocked, NextKind),
-        Failure::Doubtful { until } => waits("doubtful", Due::At(*until, DueCause::Doubt), NextKind),
+        Failure::Doubtful { until } => {
+            waits("doubtful", Due::At(*until, DueCause::Doubt), NextKind)
+        }
         Failure::TooOld { until } => waits("too_old", Due::At(*until, DueCause::Doubt), NextKind),
         Failure::MoreWaits => waits("more_waits", Due::Now, EndRun),
         Failure::GaveWay => waits("gave_way", Due::Now, EndRun),
@@ -102,21 +104,27 @@ fn rule_call(meaning: &Meaning) -> Ruling {
         | Meaning::Redirected(_)
         | Meaning::Unexpected(_)
         | Meaning::Broken(
-            Broken::CutOff
-            | Broken::TooLarge
-            | Broken::WrongType
-            | Broken::Url(_)
-            | Broken::Shape,
+            Broken::CutOff | Broken::TooLarge | Broken::WrongType | Broken::Url(_) | Broken::Shape,
         ) => failed(class, Due::Retry, NextKind),
     }
 }
 
 const fn failed(class: &'static str, due: Due, then: Then) -> Ruling {
-    Ruling { class, due, is_attempt: true, then }
+    Ruling {
+        class,
+        due,
+        is_attempt: true,
+        then,
+    }
 }
 
 const fn waits(class: &'static str, due: Due, then: Then) -> Ruling {
-    Ruling { class, due, is_attempt: false, then }
+    Ruling {
+        class,
+        due,
+        is_attempt: false,
+        then,
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +133,10 @@ mod tests {
     use crate::accesslink::{Closed, Error, Operation};
 
     fn call(meaning: Meaning) -> Failure {
-        Failure::Call(Error { operation: Operation::GetItem, meaning })
+        Failure::Call(Error {
+            operation: Operation::GetItem,
+            meaning,
+        })
     }
 
     #[test]
@@ -157,7 +168,11 @@ mod tests {
             call(Meaning::Redirected(302)),
         ] {
             let ruling = rule(&failure);
-            assert_eq!((ruling.then, ruling.is_attempt), (Then::NextKind, true), "{failure}");
+            assert_eq!(
+                (ruling.then, ruling.is_attempt),
+                (Then::NextKind, true),
+                "{failure}"
+            );
         }
     }
 }

@@ -47,8 +47,9 @@ impl Publishing {
     pub async fn run(mut self, publisher: &Publisher, store: &Store, stop: &CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
-            let received =
-                stop.run_until_cancelled(self.waiting.recv_many(&mut batch, BATCH_MAX)).await;
+            let received = stop
+                .run_until_cancelled(self.waiting.recv_many(&mut batch, BATCH_MAX))
+                .await;
             if received.is_none() {
                 self.waiting.close();
                 while let Ok(event) = self.waiting.try_recv() {
@@ -71,12 +72,18 @@ pub async fn publish(publisher: &Publisher, store: &Store, events: &[StoredEvent
     }
     let bodies: Vec<_> = events.iter().map(|event| event.body.clone()).collect();
     if let Err(error) = publisher.events(&bodies).await {
-        tracing::warn!(error = telemetry::chain(&error), "events wait: Redis did not take them");
+        tracing::warn!(
+            error = telemetry::chain(&error),
+            "events wait: Redis did not take them"
+        );
         return;
     }
     let ids: Vec<_> = events.iter().map(|event| event.event_id).collect();
     if let Err(error) = store.remove_events(&ids).await {
         // They are published again later; readers tell repetitions by id.
-        tracing::warn!(error = telemetry::chain(&error), "published events could not be removed");
+        tracing::warn!(
+            error = telemetry::chain(&error),
+            "published events could not be removed"
+        );
     }
 }

@@ -31,7 +31,8 @@ impl Desk {
         let mut tx = self.store.begin("request").await?;
         tx.insert_request(connection, request).await?;
         tx.commit().await?;
-        self.wake(user_id, request.lane, request.cause, request.task_id).await;
+        self.wake(user_id, request.lane, request.cause, request.task_id)
+            .await;
         Ok(())
     }
 
@@ -51,7 +52,11 @@ impl Desk {
 
 /// The message that wakes a worker for a request that is durable already.
 pub fn wake_up(user_id: UserId, cause: Cause, task_id: TaskId) -> Message {
-    Message { cause, task_id: Some(task_id.0), ..Message::for_user(user_id) }
+    Message {
+        cause,
+        task_id: Some(task_id.0),
+        ..Message::for_user(user_id)
+    }
 }
 
 /// A request of our own making, without wishes.

@@ -16,12 +16,10 @@ pub struct Normalized<T> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Leftover {
     /// A sample type that is not known here.
-    #[error(
-        "sample type {sample_type:?} is not known: a newer release may read it from the raw body"
-    )]
+    #[error("sample type {id} is not known: a newer release may read it from the raw body")]
     UnknownSampleType {
-        /// Polar's id of it, at most 16 characters.
-        sample_type: String,
+        /// Polar's id of it.
+        id: u16,
     },
     /// A series without a recording rate: nobody knows where its samples stand in time.
     #[error(

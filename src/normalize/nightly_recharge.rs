@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     accesslink::wire,
-    model::record::{NightlyRecharge, SeriesType},
+    model::record::{NightlyRecharge, SeriesType, Sleep},
 };
 
 /// What the sleep of the same date tells of a night.
@@ -20,6 +20,15 @@ pub struct Night {
     pub start_at: Timestamp,
     /// Offset of local time then.
     pub utc_offset_minutes: Option<i16>,
+}
+
+impl From<&Sleep> for Night {
+    fn from(sleep: &Sleep) -> Self {
+        Self {
+            start_at: sleep.start_at,
+            utc_offset_minutes: sleep.utc_offset_minutes,
+        }
+    }
 }
 
 /// Normalizes a night's recovery.

@@ -5,8 +5,6 @@
 //! that the quantity cannot have, such as a heart rate of 0 or a speed of -1. Any other word means
 //! that the format is not understood, and the series stays in the raw body.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 
 use super::{Leftover, Unreadable, number::rounded};
@@ -21,8 +19,8 @@ pub const SAMPLE_LIMIT: usize = 200_000;
 /// Longest time between two samples, in milliseconds: an hour.
 const INTERVAL_MAX_MS: i32 = 3_600_000;
 
-/// Polar's speed is in kilometres an hour.
-const KM_PER_H_IN_M_PER_S: f64 = 3.6;
+/// Polar's speed is in kilometres an hour, ours in metres a second.
+const KM_PER_H_IN_ONE_M_PER_S: f64 = 3.6;
 
 /// Normalizes every series of a workout that starts at `started_at`. What has no place among them is
 /// returned beside them, named.
@@ -31,18 +29,13 @@ pub fn sample_series(
     started_at: Timestamp,
     utc_offset_minutes: Option<i16>,
 ) -> (Vec<Series>, Vec<Leftover>) {
-    let mut series: Vec<Series> = Vec::with_capacity(samples.len());
+    let mut all: Vec<Series> = Vec::new();
     let mut leftovers = Vec::new();
-    let mut seen = HashSet::new();
     for (position, sample) in samples.iter().enumerate() {
-        let read = series_type(&sample.sample_type)
-            .and_then(|kind| once(&mut seen, kind, position))
-            .and_then(
-                |kind| Ok(times_and_values(sample, kind, position)?.map(|read| (kind, read))),
-            );
+        let read = read(sample, position).and_then(|read| once(read, &all, position));
         match read {
-            Ok(Some((kind, (times, values)))) => series.push(Series {
-                series: kind,
+            Ok(Some((series, times, values))) => all.push(Series {
+                series,
                 started_at,
                 utc_offset_minutes,
                 times,
@@ -52,56 +45,16 @@ pub fn sample_series(
             Err(leftover) => leftovers.push(leftover),
         }
     }
-    (series, leftovers)
+    (all, leftovers)
 }
 
-/// The type that Polar's id stands for.
-fn series_type(id: &str) -> Result<SeriesType, Leftover> {
-    Ok(match id.trim() {
-        "0" => SeriesType::HeartRate,
-        "1" => SeriesType::Speed,
-        "2" => SeriesType::Cadence,
-        "3" => SeriesType::Elevation,
-        "4" => SeriesType::Power,
-        "5" => SeriesType::PedallingIndex,
-        "6" => SeriesType::LeftRightBalance,
-        "7" => SeriesType::AirPressure,
-        "8" => SeriesType::RunningCadence,
-        "9" => SeriesType::AirTemperature,
-        "10" => SeriesType::Distance,
-        "11" => SeriesType::RrInterval,
-        other => {
-            return Err(Leftover::UnknownSampleType {
-                sample_type: other.chars().take(16).collect(),
-            });
-        }
-    })
-}
-
-/// A workout has one series of a type; nobody knows what a second one would mean.
-fn once(
-    seen: &mut HashSet<SeriesType>,
-    series: SeriesType,
-    position: usize,
-) -> Result<SeriesType, Leftover> {
-    if seen.insert(series) {
-        Ok(series)
-    } else {
-        let path = format!("samples[{position}].sample_type");
-        Err(Unreadable::new(path, "a type that no other series has").into())
-    }
-}
-
-/// Where the samples of a series stand, and what stands there.
-type Samples = (SampleTimes, Vec<Option<f64>>);
+/// What is measured, where its samples stand, and what stands there.
+type Samples = (SeriesType, SampleTimes, Vec<Option<f64>>);
 
 /// `None` when there are no samples: then it does not matter that there is no rate either.
-fn times_and_values(
-    sample: &wire::SampleSeries,
-    series: SeriesType,
-    position: usize,
-) -> Result<Option<Samples>, Leftover> {
+fn read(sample: &wire::SampleSeries, position: usize) -> Result<Option<Samples>, Leftover> {
     let path = || format!("samples[{position}].data");
+    let series = series_type(&sample.sample_type, position)?;
     let values = values(sample.data.as_deref().unwrap_or_default(), series, path)?;
     if values.is_empty() {
         return Ok(None);
@@ -117,7 +70,45 @@ fn times_and_values(
                 .ok_or(Leftover::NoRecordingRate { series })?,
         }
     };
-    Ok(Some((times, values)))
+    Ok(Some((series, times, values)))
+}
+
+/// A workout has one series of a type; nobody knows what a second one would mean.
+fn once(
+    read: Option<Samples>,
+    known: &[Series],
+    position: usize,
+) -> Result<Option<Samples>, Leftover> {
+    match read {
+        Some((series, ..)) if known.iter().any(|known| known.series == series) => {
+            let path = format!("samples[{position}].sample_type");
+            Err(Unreadable::new(path, "a type that no other series has").into())
+        }
+        read => Ok(read),
+    }
+}
+
+/// The type that Polar's id stands for.
+fn series_type(sample_type: &str, position: usize) -> Result<SeriesType, Leftover> {
+    let id = sample_type.trim().parse().map_err(|_| {
+        let path = format!("samples[{position}].sample_type");
+        Unreadable::new(path, "the number of a sample type")
+    })?;
+    Ok(match id {
+        0 => SeriesType::HeartRate,
+        1 => SeriesType::Speed,
+        2 => SeriesType::Cadence,
+        3 => SeriesType::Elevation,
+        4 => SeriesType::Power,
+        5 => SeriesType::PedallingIndex,
+        6 => SeriesType::LeftRightBalance,
+        7 => SeriesType::AirPressure,
+        8 => SeriesType::RunningCadence,
+        9 => SeriesType::AirTemperature,
+        10 => SeriesType::Distance,
+        11 => SeriesType::RrInterval,
+        id => return Err(Leftover::UnknownSampleType { id }),
+    })
 }
 
 /// The rate in milliseconds. None, 0 or an absurd one leaves the positions unknown: they are not
@@ -176,7 +167,7 @@ fn value(entry: &str, series: SeriesType) -> Option<Option<f64>> {
     }
     let number: f64 = entry.parse().ok()?;
     Some(measured(number, series).map(|number| match series {
-        SeriesType::Speed => number / KM_PER_H_IN_M_PER_S,
+        SeriesType::Speed => number / KM_PER_H_IN_ONE_M_PER_S,
         _ => number,
     }))
 }
@@ -216,7 +207,7 @@ mod tests {
         }
     }
 
-    fn read(sample: wire::SampleSeries) -> Result<Series, Leftover> {
+    fn series_of(sample: wire::SampleSeries) -> Result<Series, Leftover> {
         let (mut series, mut leftovers) = sample_series(&[sample], Timestamp::UNIX_EPOCH, Some(60));
         match leftovers.pop() {
             Some(leftover) => Err(leftover),
@@ -242,13 +233,13 @@ mod tests {
         #[case] series: SeriesType,
         #[case] value: f64,
     ) {
-        let read = read(sample(id, Some(1.0), "120")).unwrap();
+        let read = series_of(sample(id, Some(1.0), "120")).unwrap();
         assert_eq!((read.series, read.values), (series, vec![Some(value)]));
     }
 
     #[test]
     fn every_spelling_of_a_gap_keeps_its_position() {
-        let read = read(sample(
+        let read = series_of(sample(
             "3",
             Some(5.0),
             "1, ,null,NULL, Null ,NaN,inf,1e999,-7,,",
@@ -264,22 +255,22 @@ mod tests {
     #[test]
     fn numbers_that_a_quantity_cannot_have_are_gaps() {
         assert_eq!(
-            read(sample("0", Some(1.0), "0,-1,90")).unwrap().values,
+            series_of(sample("0", Some(1.0), "0,-1,90")).unwrap().values,
             [None, None, Some(90.0)]
         );
         assert_eq!(
-            read(sample("1", Some(1.0), "0,-1,9")).unwrap().values,
+            series_of(sample("1", Some(1.0), "0,-1,9")).unwrap().values,
             [Some(0.0), None, Some(2.5)]
         );
         assert_eq!(
-            read(sample("9", Some(1.0), "0,-1")).unwrap().values,
+            series_of(sample("9", Some(1.0), "0,-1")).unwrap().values,
             [Some(0.0), Some(-1.0)]
         );
     }
 
     #[test]
     fn a_beat_stands_where_the_beats_before_it_end() {
-        let read = read(sample("11", None, "800,NULL,900.5,0,700")).unwrap();
+        let read = series_of(sample("11", None, "800,NULL,900.5,0,700")).unwrap();
         assert_eq!(
             read.times,
             SampleTimes::Offsets(vec![0, 800, 800, 1701, 1701])
@@ -293,7 +284,7 @@ mod tests {
     #[test]
     fn one_value_is_a_series_and_no_value_is_none() {
         assert_eq!(
-            read(sample("0", Some(1.0), " 97 ")).unwrap().values,
+            series_of(sample("0", Some(1.0), " 97 ")).unwrap().values,
             [Some(97.0)]
         );
         for data in [Some(String::new()), Some("  ".to_owned()), None] {
@@ -314,7 +305,7 @@ mod tests {
     #[case(Some(3601.0))]
     #[case(Some(1e300))]
     fn without_a_rate_the_positions_are_unknown(#[case] rate: Option<f64>) {
-        let leftover = read(sample("3", rate, "1,2")).unwrap_err();
+        let leftover = series_of(sample("3", rate, "1,2")).unwrap_err();
         assert_eq!(
             leftover,
             Leftover::NoRecordingRate {
@@ -329,26 +320,24 @@ mod tests {
             sample("0", Some(1.0), "97,98"),
             sample("0", Some(1.0), "99"),
             sample("12", Some(1.0), "1"),
+            sample("pulse", Some(1.0), "1"),
             sample("3", Some(1.0), "1,sixty"),
             sample("11", None, "2147483647,1,1"),
         ];
         let (series, leftovers) = sample_series(&samples, Timestamp::UNIX_EPOCH, None);
         assert_eq!(series.len(), 1);
         let leftovers: Vec<_> = leftovers.iter().map(ToString::to_string).collect();
-        assert_eq!(leftovers.len(), 4);
-        assert!(
-            leftovers[0].starts_with("samples[1].sample_type: "),
-            "{leftovers:?}"
-        );
-        assert!(leftovers[1].contains("\"12\""), "{leftovers:?}");
-        assert!(
-            leftovers[2].starts_with("samples[3].data[1]: "),
-            "{leftovers:?}"
-        );
-        assert!(
-            leftovers[3].starts_with("samples[4].data: "),
-            "{leftovers:?}"
-        );
+        let begins = [
+            "samples[1].sample_type: ",
+            "sample type 12 ",
+            "samples[3].sample_type: ",
+            "samples[4].data[1]: ",
+            "samples[5].data: ",
+        ];
+        assert_eq!(leftovers.len(), begins.len());
+        for (leftover, begin) in leftovers.iter().zip(begins) {
+            assert!(leftover.starts_with(begin), "{leftover}");
+        }
         assert!(!leftovers.concat().contains("sixty"));
     }
 
@@ -356,9 +345,12 @@ mod tests {
     fn a_series_has_a_limit() {
         let data = "1,".repeat(SAMPLE_LIMIT - 1) + "1";
         assert_eq!(
-            read(sample("4", Some(1.0), &data)).unwrap().values.len(),
+            series_of(sample("4", Some(1.0), &data))
+                .unwrap()
+                .values
+                .len(),
             SAMPLE_LIMIT
         );
-        assert!(read(sample("4", Some(1.0), &(data + ",1"))).is_err());
+        assert!(series_of(sample("4", Some(1.0), &(data + ",1"))).is_err());
     }
 }

@@ -92,7 +92,7 @@ impl Enqueuer {
     /// How full each lane is.
     pub async fn depths(&self) -> Result<Vec<(LaneName, Depth)>, RedisError> {
         let mut depths = Vec::with_capacity(LaneName::ALL.len());
-        for lane in LaneName::ALL {
+        for lane in LaneName::ALL.iter().copied() {
             depths.push((lane, self.depth(lane).await?));
         }
         Ok(depths)

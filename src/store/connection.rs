@@ -364,7 +364,26 @@ impl Tx {
         .fetch_optional(self.db())
         .await
         .map_err(StoreError::while_doing("change a connection's state"))?;
-        Ok(before.is_some_and(|before| before != change.state))
+        let is_other = before.is_some_and(|before| before != change.state);
+        if is_other && change.state == ConnectionState::Active {
+            self.plan_unplanned(connection).await?;
+        }
+        Ok(is_other)
+    }
+}
+
+impl Tx {
+    /// Makes every kind due at once that the planner had put aside with the connection.
+    pub async fn plan_unplanned(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE polar_sync.kind_state SET next_due_at = polar_sync.now(), due_cause = 'schedule'
+             WHERE connection_id = $1 AND next_due_at IS NULL",
+            connection.0
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("make kinds due"))?;
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     remote::{Phase, Remote},
     request::{RawRequest, TakenRequest, texts},
 };
-use crate::model::{Cause, ConnectionId, DueCause, Kind, Lane, RunId};
+use crate::model::{Cause, ConnectionId, DueCause, Kind, Lane, RunId, TaskId};
 
 /// How long a lease lasts without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -73,6 +73,17 @@ pub struct KindRow {
     pub distrust_empty_until: Option<Timestamp>,
     /// The transaction that is not over.
     pub remote: Option<Remote>,
+}
+
+/// A request that came while a run was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// How urgent it is.
+    pub lane: Lane,
+    /// What made it.
+    pub cause: Cause,
+    /// Its id.
+    pub task_id: TaskId,
 }
 
 /// Somebody else holds the lease now: nothing may be written any more.
@@ -313,25 +324,27 @@ impl Store {
 
 impl Tx {
     /// Gives up the lease. Checking for requests that came meanwhile is part of the same statement:
-    /// the lane of the most urgent one, which is then noted as queued.
+    /// the most urgent one, which is then noted as queued.
     pub async fn release(
         &mut self,
         lease: &Lease,
         succeeded: bool,
-    ) -> Result<Option<Lane>, FenceError> {
+    ) -> Result<Option<Waiting>, FenceError> {
         let released = sqlx::query!(
             r#"UPDATE polar_sync.sync_state s
                SET lease_until = NULL, lease_owner = NULL,
                    last_success_at = CASE WHEN $3 THEN polar_sync.now() ELSE last_success_at END,
                    queued_lane = waiting.lane, queued_entry = NULL,
                    queued_at = CASE WHEN waiting.lane IS NOT NULL THEN polar_sync.now() END
-               FROM (SELECT (SELECT lane FROM polar_sync.sync_request
-                     WHERE connection_id = $1 AND state = 'open'
-                       AND (not_before IS NULL OR not_before <= polar_sync.now())
-                     ORDER BY array_position(ARRAY['interactive', 'event', 'periodic'], lane) LIMIT 1) AS lane
-                    ) AS waiting
+               FROM (SELECT 1) AS always LEFT JOIN LATERAL (
+                   SELECT lane, cause, task_id FROM polar_sync.sync_request
+                   WHERE connection_id = $1 AND state = 'open'
+                     AND (not_before IS NULL OR not_before <= polar_sync.now())
+                   ORDER BY array_position(ARRAY['interactive', 'event', 'periodic'], lane) LIMIT 1
+               ) AS waiting ON true
                WHERE s.connection_id = $1 AND s.lease_token = $2
-               RETURNING waiting.lane AS "lane: Lane""#,
+               RETURNING waiting.lane AS "lane?: Lane", waiting.cause AS "cause?: Cause",
+                         waiting.task_id AS "task_id?""#,
             lease.connection_id.0,
             lease.token,
             succeeded
@@ -339,6 +352,15 @@ impl Tx {
         .fetch_optional(self.db())
         .await
         .map_err(StoreError::while_doing("give up a lease"))?;
-        released.map(|row| row.lane).ok_or(FenceError::Lost)
+        let row = released.ok_or(FenceError::Lost)?;
+        Ok(row
+            .lane
+            .zip(row.cause)
+            .zip(row.task_id)
+            .map(|((lane, cause), task_id)| Waiting {
+                lane,
+                cause,
+                task_id: TaskId(task_id),
+            }))
     }
 }

@@ -9,10 +9,14 @@
 
 pub mod changes;
 pub mod connection;
+pub mod dead;
 mod error;
 pub mod event;
 pub mod lacking;
+pub mod leader;
 pub mod lease;
+mod migrate;
+pub mod plan;
 mod pool;
 pub mod raw;
 pub mod raw_latest;
@@ -23,5 +27,6 @@ pub mod run;
 mod tx;
 
 pub use error::StoreError;
+pub use migrate::SchemaError;
 pub use pool::{ConnectError, Store};
 pub use tx::Tx;

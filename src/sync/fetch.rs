@@ -315,14 +315,14 @@ impl FetchedItem {
     /// The series that a list of samples names. A commit deletes the series as well, so when the list
     /// is not understood, every type that is known is asked for.
     fn series(&mut self, run: &Run<'_>, address: TransactionAddress, list: &[u8]) -> Vec<ItemPart> {
-        let Ok(list) = wire::decode::<wire::SampleList>(list) else {
+        let Ok(list) = wire::sample_items(list) else {
             return KNOWN_SAMPLE_TYPES
                 .map(|id| ItemPart::Sample(id.to_string()))
                 .collect();
         };
         let origin = run.session.client().origin();
         let mut series = Vec::new();
-        for url in &list.samples {
+        for url in &list {
             match address::sample_type(url, origin, &address, self.item_id) {
                 Ok(id) => series.push(ItemPart::Sample(id)),
                 Err(refused) => {

@@ -140,9 +140,7 @@ fn note<T>(result: Result<T, Unreadable>, part: &str, unreadable: &mut NotUnders
 fn note_leftovers(leftovers: &[Leftover], unreadable: &mut NotUnderstood) {
     unreadable.extend(leftovers.iter().map(|leftover| {
         let part = match leftover {
-            Leftover::UnknownSampleType { sample_type } => {
-                ItemPart::Sample(sample_type.clone()).path()
-            }
+            Leftover::UnknownSampleType { id } => ItemPart::Sample(id.to_string()).path(),
             Leftover::NoRecordingRate { .. } => ItemPart::Samples.path(),
             Leftover::Unreadable(_) => SUMMARY.to_owned(),
         };
@@ -198,7 +196,7 @@ fn workout(
 fn samples(item: &FetchedItem, unreadable: &mut NotUnderstood) -> Part<Vec<wire::SampleSeries>> {
     let list = part_of(Detail::Samples).path();
     let listed = part(item, &list, unreadable, |body| {
-        wire::decode::<wire::SampleList>(body).map(|list| list.samples.len())
+        wire::sample_items(body).map(|list| list.len())
     });
     let mut series = Vec::new();
     for (name, fetched) in item

@@ -135,8 +135,11 @@ struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     fn of(document: &'a str) -> Self {
+        let mut reader = Reader::from_str(document);
+        // A name with a bare `&` is no reason to fetch the route for ever.
+        reader.config_mut().allow_dangling_amp = true;
         Self {
-            reader: Reader::from_str(document),
+            reader,
             depth: 0,
             root_seen: false,
         }
@@ -214,6 +217,9 @@ mod tests {
             [first, point(61.6, -23.8), point(61.7, 23.85)]
         );
         assert_eq!(decode(b"<gpx/>").unwrap(), []);
+        let unescaped = b"<gpx><name>Hill & dale</name><trkpt lat='1' lon='2'/></gpx>";
+        assert_eq!(check_complete(unescaped), Ok(()));
+        assert_eq!(decode(unescaped).unwrap(), [point(1.0, 2.0)]);
     }
 
     #[test]

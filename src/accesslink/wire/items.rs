@@ -5,9 +5,24 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{LIST_LIMIT, Unreadable, complete};
+
+/// What names an item and its version, read even where the rest of the item is not understood, so that
+/// quarantine can say what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ItemName {
+    /// Id of an exercise, a day of activity or a record of physical information.
+    pub id: Option<String>,
+    /// Date of a night or of a day of activity.
+    pub date: Option<String>,
+    /// Version of an exercise.
+    pub upload_time: Option<String>,
+    /// Version of a day of activity or of a record of physical information.
+    pub created: Option<String>,
+}
 
 /// The nights of `GET /v3/users/sleep`.
 pub fn sleep_nights(body: &[u8]) -> Result<Vec<&str>, Unreadable> {
@@ -49,6 +64,7 @@ fn list_items(text: &str) -> Result<Vec<&str>, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accesslink::wire::decode;
 
     #[test]
     fn items_are_cut_out_byte_for_byte() {
@@ -62,6 +78,17 @@ mod tests {
             nightly_recharges(br#"{"recharges":null}"#).unwrap(),
             Vec::<&str>::new()
         );
+    }
+
+    #[test]
+    fn an_item_has_a_name_even_where_it_is_not_understood() {
+        let night = br#"{"date":"2031-05-06","sleep_start_time":{},"hypnogram":7}"#;
+        let name: ItemName = decode(night).unwrap();
+        assert_eq!(name.date.as_deref(), Some("2031-05-06"));
+        let exercise = br#"{"id":412,"upload-time":"2031-05-06T05:11:42Z","duration":[]}"#;
+        let name: ItemName = decode(exercise).unwrap();
+        assert_eq!(name.id.as_deref(), Some("412"));
+        assert_eq!(name.upload_time.as_deref(), Some("2031-05-06T05:11:42Z"));
     }
 
     #[test]

@@ -1,15 +1,32 @@
 //! Sample series of an exercise.
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::limit::{LIST_LIMIT, at_most};
+use super::{
+    LIST_LIMIT, Unreadable,
+    decode::{decode_value, object},
+};
 
-/// Which series a transaction's exercise has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct SampleList {
-    /// Addresses, as the server wrote them, each ending in the id of a sample type.
-    #[serde(default, deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
-    pub samples: Vec<String>,
+/// The addresses of the series that a transaction's exercise has, as the server wrote them, each
+/// ending in the id of a sample type.
+///
+/// An empty object and a `null` mean that there are none. An object that holds something else
+/// instead is an error: series that are not seen here are lost with the commit.
+pub fn sample_items(body: &[u8]) -> Result<Vec<String>, Unreadable> {
+    let field = "samples";
+    let mut fields = object(body)?;
+    match fields.shift_remove(field) {
+        None if fields.is_empty() => Ok(Vec::new()),
+        Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) if items.len() <= LIST_LIMIT => {
+            decode_value(items.into()).map_err(|error: Unreadable| error.in_field(field))
+        }
+        _ => Err(Unreadable::new(
+            field,
+            format!("a list of at most {LIST_LIMIT} addresses"),
+        )),
+    }
 }
 
 /// One series.

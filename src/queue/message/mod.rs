@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn smallest_message() {
-        let json = Message::for_user("user_001".parse().unwrap()).to_json().unwrap();
+        let json = Message::for_user("user_001".parse().unwrap())
+            .to_json()
+            .unwrap();
         insta::assert_snapshot!(json, @r#"{"v":1,"user_id":"user_001"}"#);
     }
 

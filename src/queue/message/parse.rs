@@ -6,10 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    MAX_BYTES, Message, REASON_MAX, REQUEST_ID_MAX, Rejection,
-    VERSION,
-};
+use super::{MAX_BYTES, Message, REASON_MAX, REQUEST_ID_MAX, Rejection, VERSION};
 use crate::model::{Cause, UserId};
 
 /// Bytes of a version 00 `traceparent`.
@@ -35,10 +32,7 @@ pub(super) fn parse(job: Option<&[u8]>) -> Result<Parsed, Rejection> {
     }
     let message = Message {
         user_id: user_id(fields.take("user_id"))?,
-        include: words(
-            fields.take("include"),
-            Rejection::Include,
-        )?,
+        include: words(fields.take("include"), Rejection::Include)?,
         kinds: words(fields.take("kinds"), Rejection::Kinds)?,
         request_id: text(
             fields.take("request_id"),
@@ -70,7 +64,10 @@ fn words<T: PartialEq + FromStr>(
     let Some(value) = value else { return Ok(None) };
     let mut known = Vec::new();
     for item in value.as_array().ok_or(rejection)? {
-        let word = item.as_str().and_then(|word| word.parse().ok()).ok_or(rejection)?;
+        let word = item
+            .as_str()
+            .and_then(|word| word.parse().ok())
+            .ok_or(rejection)?;
         if !known.contains(&word) {
             known.push(word);
         }

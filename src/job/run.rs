@@ -1,0 +1,244 @@
+//! One run: brings every wanted kind of a connection in step, and settles what came of it.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    handler::{JobSettings, Worker},
+    judge::{Judge, Judgement, unanswered},
+    outcome::{Ruling, Signal, Then, rule},
+    settle::{Ended, Finished},
+};
+use crate::{
+    accesslink::Urgency,
+    connection::{Session, SessionError},
+    model::{ConnectionState, Details, Kind, Lane},
+    queue::Verdict,
+    store::{
+        connection::{ConnectionRow, StateChange},
+        lease::{Claimed, KindRow},
+        request::TakenRequest,
+    },
+    sync::{Failure, Report, Run, sync},
+};
+
+impl Worker {
+    /// Runs what was claimed, to the end that is written down.
+    pub(super) async fn run(&self, row: ConnectionRow, claimed: Claimed) -> Verdict {
+        let started = self.clock.now();
+        let kept = self.keeper.keep(claimed.lease);
+        let lane = most_urgent(&claimed.requests);
+        let stop = self.stop.child_token();
+        let ended = {
+            let work = self.work(&row, &claimed, lane, &stop);
+            tokio::pin!(work);
+            tokio::select! {
+                ended = &mut work => ended,
+                // Told to stop, the run ends at its next safe point; there it finds that it may not
+                // write any more.
+                () = kept.lost.cancelled() => { stop.cancel(); work.await }
+            }
+        };
+        self.settle(&row, &claimed, lane, ended, started).await
+    }
+
+    async fn work(
+        &self,
+        row: &ConnectionRow,
+        claimed: &Claimed,
+        lane: Lane,
+        stop: &CancellationToken,
+    ) -> Ended {
+        let urgency = match lane {
+            Lane::Interactive => Urgency::Interactive,
+            Lane::Event | Lane::Periodic => Urgency::Normal,
+        };
+        let wanted = wanted_kinds(&self.jobs, claimed, self.clock.now());
+        let session = match Session::open(self.access.clone(), row.clone(), urgency) {
+            Ok(session) => session,
+            Err(error) => return Ended::at_once(wanted, Failure::Key(error)),
+        };
+        let mut ended = Ended {
+            generation: row.token_generation,
+            ..Ended::default()
+        };
+        if let Err(failure) = self.check_standing(&session, &mut ended).await {
+            ended.change = unanswered(row, self.clock.now());
+            return ended.cut_short(wanted, failure);
+        }
+        if ended.stops() {
+            ended.not_run = wanted;
+            return ended;
+        }
+        let run = Run {
+            store: self.store(),
+            session: &session,
+            settings: &self.settings,
+            clock: &self.clock,
+            lease: claimed.lease,
+            lane,
+            asked: claimed
+                .requests
+                .iter()
+                .fold(Details::NONE, |all, one| all.union(one.include)),
+            stop: stop.clone(),
+            calls: Arc::new(Semaphore::new(self.settings.fetch_concurrency)),
+        };
+        let mut kinds = wanted.into_iter();
+        for kind in kinds.by_ref() {
+            if !self.sync_kind(&run, kind, &mut ended).await {
+                break;
+            }
+        }
+        ended.not_run = kinds.collect();
+        ended.generation = session.generation().await;
+        ended
+    }
+
+    /// Before anything else: a suspect is confirmed or cleared, and an imported user registered.
+    async fn check_standing(&self, session: &Session, ended: &mut Ended) -> Result<(), Failure> {
+        let row = session.connection();
+        let judgement = match row.state {
+            ConnectionState::Suspect => self.judge().judge(session, Signal::Unauthorized).await?,
+            ConnectionState::ConsentRequired => {
+                self.judge().judge(session, Signal::Forbidden).await?
+            }
+            _ if row.registered_at.is_none() => self.judge().ensure_registered(session).await?,
+            _ => return Ok(()),
+        };
+        ended.generation = session.generation().await;
+        match judgement {
+            Judgement::Good | Judgement::KindForbidden => {
+                self.store().set_registered(row.connection_id).await?;
+                ended.change = (row.state != ConnectionState::Active).then_some(StateChange {
+                    state: ConnectionState::Active,
+                    reason: None,
+                    recheck_at: None,
+                });
+            }
+            Judgement::Change(change) => ended.change = Some(change),
+        }
+        Ok(())
+    }
+
+    /// Brings one kind in step. Tells whether the next one has its turn.
+    async fn sync_kind(&self, run: &Run<'_>, row: KindRow, ended: &mut Ended) -> bool {
+        let mut report = sync(run, &row).await;
+        let mut judged = self.judge_report(run, &report).await;
+        if matches!(judged, Judged::Good) {
+            // The answer was a whim, or registering helped: once more.
+            report = Report {
+                counts: report.counts,
+                ..sync(run, &row).await
+            };
+            judged = match self.judge_report(run, &report).await {
+                Judged::Good => Judged::Ruled(None),
+                again => again,
+            };
+        }
+        let ruling = report.failure.as_ref().map(rule);
+        let (consent, goes_on) = match judged {
+            Judged::Ruled(then) => (true, matches!(then, None | Some(Then::NextKind))),
+            Judged::Good => (true, true),
+            Judged::KindForbidden => (false, true),
+            Judged::Change(change) => {
+                ended.change = Some(change);
+                (true, false)
+            }
+        };
+        ended.finished.push(Finished {
+            row,
+            report,
+            ruling,
+            consent,
+        });
+        goes_on
+    }
+
+    /// Where a failure says something about the connection, asks what is true of it.
+    async fn judge_report(&self, run: &Run<'_>, report: &Report) -> Judged {
+        let then = report.failure.as_ref().map(|failure| rule(failure).then);
+        let Some(Then::Judge(signal)) = then else {
+            return Judged::Ruled(then);
+        };
+        match self.judge().judge(run.session, signal).await {
+            Ok(Judgement::Good) => Judged::Good,
+            Ok(Judgement::KindForbidden) => Judged::KindForbidden,
+            Ok(Judgement::Change(change)) => Judged::Change(change),
+            // Nobody could tell: the kind is tried again, and judged then.
+            Err(SessionError::Call(_) | SessionError::Store(_) | SessionError::Key(_)) => {
+                Judged::Ruled(Some(Then::EndRun))
+            }
+        }
+    }
+
+    fn judge(&self) -> Judge<'_> {
+        Judge {
+            access: &self.access,
+            clock: &self.clock,
+            rules: self.jobs.judge,
+        }
+    }
+}
+
+/// What became of a report.
+enum Judged {
+    /// The ruling on its failure stands.
+    Ruled(Option<Then>),
+    /// The user stands well.
+    Good,
+    /// The user stands well, but Polar does not allow this kind.
+    KindForbidden,
+    /// The connection has another state now.
+    Change(StateChange),
+}
+
+fn most_urgent(requests: &[TakenRequest]) -> Lane {
+    requests
+        .iter()
+        .map(|request| request.lane)
+        .min()
+        .unwrap_or(Lane::Periodic)
+}
+
+/// The kinds that the requests ask for, and those that are due anyway.
+fn wanted_kinds(jobs: &JobSettings, claimed: &Claimed, now: jiff::Timestamp) -> Vec<KindRow> {
+    let is_asked = |kind: Kind| {
+        claimed
+            .requests
+            .iter()
+            .any(|request| request.kinds.is_empty() || request.kinds.contains(&kind))
+    };
+    let mut rows: Vec<_> = claimed
+        .kinds
+        .iter()
+        .filter(|row| jobs.kinds.contains(&row.kind))
+        .filter(|row| is_asked(row.kind) || row.next_due_at.is_some_and(|due| due <= now))
+        .cloned()
+        .collect();
+    rows.sort_by_key(|row| row.kind);
+    rows
+}
+
+impl Ended {
+    /// A run that ended before its first kind.
+    fn at_once(wanted: Vec<KindRow>, failure: Failure) -> Self {
+        Self::default().cut_short(wanted, failure)
+    }
+
+    fn cut_short(mut self, wanted: Vec<KindRow>, failure: Failure) -> Self {
+        let ruling: Ruling = rule(&failure);
+        self.cut = Some((failure.to_string(), ruling));
+        self.not_run = wanted;
+        self
+    }
+
+    /// Whether the connection's state forbids to go on.
+    fn stops(&self) -> bool {
+        self.change
+            .as_ref()
+            .is_some_and(|change| change.state != ConnectionState::Active)
+    }
+}

@@ -1,0 +1,113 @@
+//! The schema: bringing it up to date, and checking that it fits this version.
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+
+use super::{Store, StoreError};
+
+/// The migrations of this version.
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The schema does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// It is older than this version.
+    #[error(
+        "the schema is at version {found}, and this version needs {needed}; run `polar-sync migrate`"
+    )]
+    TooOld {
+        /// The newest migration that is applied; 0 for none.
+        found: i64,
+        /// The newest migration of this version.
+        needed: i64,
+    },
+    /// It is newer than this version.
+    #[error(
+        "the schema is at version {found}, newer than this version's {needed}; run a newer polar-sync"
+    )]
+    TooNew {
+        /// The newest migration that is applied.
+        found: i64,
+        /// The newest migration of this version.
+        needed: i64,
+    },
+    /// A migration could not be applied.
+    #[error("a migration could not be applied")]
+    Failed(#[source] MigrateError),
+    /// The server may lose what it committed.
+    #[error(
+        "Postgres runs with fsync off, so it may lose what Polar has deleted; switch fsync on, or set \
+         database.allow_unsafe for a test"
+    )]
+    FsyncOff,
+    /// Postgres failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Brings the schema up to date; the version it is at then. Several processes may do so at once.
+    pub async fn migrate(&self) -> Result<i64, SchemaError> {
+        let (found, needed) = (self.schema_version().await?, needed());
+        if found > needed {
+            return Err(SchemaError::TooNew { found, needed });
+        }
+        MIGRATIONS
+            .run(self.pool())
+            .await
+            .map_err(SchemaError::Failed)?;
+        Ok(needed)
+    }
+
+    /// Checks that the schema is the one of this version.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        let (found, needed) = (self.schema_version().await?, needed());
+        match found.cmp(&needed) {
+            std::cmp::Ordering::Less => Err(SchemaError::TooOld { found, needed }),
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(SchemaError::TooNew { found, needed }),
+        }
+    }
+
+    /// Checks that the server keeps what it commits.
+    pub async fn check_durability(&self) -> Result<(), SchemaError> {
+        let fsync = sqlx::query_scalar!(r#"SELECT current_setting('fsync') AS "fsync!""#)
+            .fetch_one(self.pool())
+            .await
+            .map_err(StoreError::while_doing("read the setting fsync"))?;
+        if fsync == "on" {
+            Ok(())
+        } else {
+            Err(SchemaError::FsyncOff)
+        }
+    }
+
+    async fn schema_version(&self) -> Result<i64, SchemaError> {
+        let mut connection = self
+            .pool()
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing("read the schema's version"))?;
+        let table = &MIGRATIONS.table_name;
+        connection
+            .ensure_migrations_table(table)
+            .await
+            .map_err(SchemaError::Failed)?;
+        let applied = connection
+            .list_applied_migrations(table)
+            .await
+            .map_err(SchemaError::Failed)?;
+        Ok(applied
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or_default())
+    }
+}
+
+fn needed() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default()
+}
