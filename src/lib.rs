@@ -44,7 +44,7 @@
 //! # Who may import whom
 //!
 //! Imports go downwards only, and each foreign system has one owner: `store` alone speaks SQL, `queue` Redis,
-//! `accesslink` Polar, `config` the environment, `clock` the time. `tests/architecture.rs` holds the table.
+//! `accesslink` Polar, `config` the environment, `clock` the time. `tests/architecture` holds the table.
 
 pub mod accesslink;
 pub mod cli;

@@ -32,3 +32,35 @@ impl Brake {
         kinds.of(kind).unwrap_or(*all) == Switch::On
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Setting, Sources};
+
+    fn sync(settings: &[&str]) -> Sync {
+        let settings = settings
+            .iter()
+            .map(|setting| setting.parse::<Setting>().unwrap());
+        let sources = Sources {
+            settings: settings.collect(),
+            ..Sources::default()
+        };
+        sources.load().unwrap().config.sync
+    }
+
+    #[test]
+    fn the_switch_of_a_kind_is_stronger_than_that_of_all() {
+        let brake = Brake::new(&sync(&["sync.commit=off", "sync.commit_kinds.exercise=on"]));
+        let commits = |brake: &Brake| {
+            TransactionalKind::ALL
+                .iter()
+                .map(|kind| brake.commits(*kind))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(commits(&brake), [true, false, false]);
+        let held_by_a_job = brake.clone();
+        brake.set(&sync(&["sync.commit_kinds.activity=off"]));
+        assert_eq!(commits(&held_by_a_job), [true, false, true]);
+    }
+}

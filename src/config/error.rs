@@ -87,8 +87,8 @@ impl ConfigError {
             Self::Missing { keys, .. } => {
                 let variables: Vec<_> = keys.iter().map(|key| super::keys::variable(key)).collect();
                 format!(
-                    "set {} or write it into the file of --config",
-                    variables.join(" and ")
+                    "set {} in the environment, or the keys in the file of --config",
+                    variables.join(", ")
                 )
             }
         }

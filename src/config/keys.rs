@@ -82,6 +82,12 @@ impl Keys {
         self.lists.contains_key(key)
     }
 
+    /// Whether `table` holds keys.
+    pub(super) fn contains_below(&self, table: &str) -> bool {
+        let inner = format!("{table}.");
+        self.lists.keys().any(|key| key.starts_with(&inner))
+    }
+
     pub(super) fn is_list(&self, key: &str) -> bool {
         self.lists.get(key).copied().unwrap_or_default()
     }

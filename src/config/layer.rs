@@ -1,17 +1,12 @@
 //! One layer of settings: where it comes from, and what it says.
 
-use std::{
-    ffi::OsString,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use config::{Map, Source, Value, ValueKind};
-use zeroize::Zeroizing;
 
 use super::{
     ConfigError, Setting,
-    keys::{self, Keys, VARIABLE_PREFIX},
+    keys::{self, Keys},
 };
 
 /// The largest file that is read: a configuration or a secret, no more.
@@ -19,9 +14,6 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// Where a setting of the command line came from.
 const SETTING_ORIGIN: &str = "--set";
-
-/// What ends the name of a variable that names the file of a secret.
-const FILE_SUFFIX: &str = "_file";
 
 /// One layer: keys with their values, each value knowing where it came from.
 #[derive(Debug, Clone, Default)]
@@ -56,42 +48,6 @@ impl Layer {
         Ok(layer)
     }
 
-    /// The layer of the variables that other programs share with us.
-    pub(super) fn from_aliases(environment: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
-        const ALIASES: [(&str, &str); 2] =
-            [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
-        let mut layer = Self::default();
-        for (name, value) in environment {
-            let alias = ALIASES.iter().find(|(alias, _)| name == alias);
-            if let Some((alias, key)) = alias
-                && !value.is_empty()
-            {
-                let origin = format!("environment variable {alias}");
-                let text = utf8(key, value, &origin)?;
-                layer.add(key, text.to_owned().into(), &origin);
-            }
-        }
-        Ok(layer)
-    }
-
-    /// The layer of our own variables.
-    pub(super) fn from_environment(
-        environment: &[(OsString, OsString)],
-        known: &Keys,
-    ) -> Result<Self, ConfigError> {
-        let mut layer = Self::default();
-        for (name, value) in environment {
-            let Some(name) = name
-                .to_str()
-                .filter(|name| name.starts_with(VARIABLE_PREFIX))
-            else {
-                continue;
-            };
-            layer.add_variable(name, value, known)?;
-        }
-        Ok(layer)
-    }
-
     /// The layer of the command line.
     pub(super) fn from_settings(settings: &[Setting], known: &Keys) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
@@ -112,46 +68,14 @@ impl Layer {
         Ok(layer)
     }
 
-    fn add_variable(
-        &mut self,
-        name: &str,
-        value: &OsString,
-        known: &Keys,
-    ) -> Result<(), ConfigError> {
-        let origin = format!("environment variable {name}");
-        let key = name[VARIABLE_PREFIX.len()..]
-            .to_ascii_lowercase()
-            .replace("__", ".");
-        if known.contains(&key) {
-            return self.add_text(&key, utf8(&key, value, &origin)?, &origin, known);
-        }
-        let secret = key
-            .strip_suffix(FILE_SUFFIX)
-            .filter(|key| keys::is_secret(key));
-        let Some(key) = secret else {
-            return Err(unknown(
-                name,
-                "environment",
-                known.hint(&key, keys::variable),
-            ));
-        };
-        let text = Zeroizing::new(read(name, &PathBuf::from(value))?);
-        self.add_text(key, text.trim(), &format!("file of {name}"), known)
-    }
-
     /// Adds a value that came as text: a list is separated by commas or lines.
-    fn add_text(
+    pub(super) fn add_text(
         &mut self,
         key: &str,
         text: &str,
         origin: &str,
         known: &Keys,
     ) -> Result<(), ConfigError> {
-        if origin != SETTING_ORIGIN && self.values.iter().any(|(set, _)| set == key) {
-            let variable = keys::variable(key);
-            let problem = format!("{variable} and {variable}_FILE are both set; unset one of them");
-            return Err(wrong(key, problem, "environment"));
-        }
         let value = if known.is_list(key) {
             list(text)
         } else if text.is_empty() {
@@ -172,13 +96,16 @@ impl Layer {
                 format!("{path}.{name}")
             };
             match value {
-                toml::Value::Table(inner) => self.add_table(&key, inner, origin),
+                // An empty table stays, so that a misspelt one is noticed as well.
+                toml::Value::Table(inner) if !inner.is_empty() => {
+                    self.add_table(&key, inner, origin);
+                }
                 value => self.add(&key, kind(value), origin),
             }
         }
     }
 
-    fn add(&mut self, key: &str, value: ValueKind, origin: &str) {
+    pub(super) fn add(&mut self, key: &str, value: ValueKind, origin: &str) {
         self.values
             .push((key.to_owned(), Value::new(Some(&origin.to_owned()), value)));
     }
@@ -187,32 +114,24 @@ impl Layer {
     fn check(&mut self, known: &Keys) -> Result<(), ConfigError> {
         for (key, value) in &mut self.values {
             let origin = value.origin().unwrap_or_default().to_owned();
-            if !known.contains(key) {
+            let is_table = matches!(value.kind, ValueKind::Table(_));
+            let exists = known.contains(key) || (is_table && known.contains_below(key));
+            if !exists {
                 return Err(unknown(key, &origin, known.hint(key, str::to_owned)));
             }
-            if let ValueKind::String(text) = &value.kind
-                && known.is_list(key)
-            {
-                value.kind = list(text);
+            if !known.is_list(key) {
+                continue;
             }
-            // A message about a wrong type repeats the value, which a secret must not be.
-            if keys::is_secret(key) && !is_text(&value.kind, known.is_list(key)) {
-                return Err(wrong(
-                    key,
-                    "not a text; write it in quotes".to_owned(),
-                    &origin,
-                ));
+            match &value.kind {
+                ValueKind::Array(_) => {}
+                ValueKind::String(text) => value.kind = list(text),
+                _ => {
+                    let problem = "it is not a list; write [\"one\", \"two\"]".to_owned();
+                    return Err(wrong(key, problem, &origin));
+                }
             }
         }
         Ok(())
-    }
-}
-
-fn is_text(value: &ValueKind, list: bool) -> bool {
-    match value {
-        ValueKind::String(_) => !list,
-        ValueKind::Array(values) => list && values.iter().all(|value| is_text(&value.kind, false)),
-        _ => false,
     }
 }
 
@@ -247,7 +166,7 @@ fn kind(value: toml::Value) -> ValueKind {
 }
 
 /// Reads a file whose size is within reason.
-fn read(what: &str, path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(what: &str, path: &Path) -> Result<String, ConfigError> {
     let read = || {
         let mut text = String::new();
         let mut file = io::Read::take(fs::File::open(path)?, FILE_MAX_BYTES + 1);
@@ -266,11 +185,6 @@ fn read(what: &str, path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-fn utf8<'a>(key: &str, value: &'a OsString, origin: &str) -> Result<&'a str, ConfigError> {
-    let problem = || "the value is not UTF-8".to_owned();
-    value.to_str().ok_or_else(|| wrong(key, problem(), origin))
-}
-
 fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> ConfigError {
     let start = error.span().map_or(0, |span| span.start);
     let line = text
@@ -286,7 +200,7 @@ fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> ConfigError {
     }
 }
 
-fn unknown(key: &str, origin: &str, hint: String) -> ConfigError {
+pub(super) fn unknown(key: &str, origin: &str, hint: String) -> ConfigError {
     ConfigError::UnknownKey {
         key: key.to_owned(),
         origin: origin.to_owned(),
@@ -294,7 +208,7 @@ fn unknown(key: &str, origin: &str, hint: String) -> ConfigError {
     }
 }
 
-fn wrong(key: &str, problem: String, origin: &str) -> ConfigError {
+pub(super) fn wrong(key: &str, problem: String, origin: &str) -> ConfigError {
     ConfigError::Value {
         key: key.to_owned(),
         problem,

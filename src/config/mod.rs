@@ -11,6 +11,7 @@
 //! secret also joins [`SECRET_KEYS`].
 
 mod brake;
+mod environment;
 mod error;
 mod keys;
 mod layer;
@@ -32,7 +33,7 @@ pub use sections::{
     Quota, Raw, Redis, Revocation, Schedule, Security, Startup, Sync, Telemetry, Worker,
 };
 pub use source::{Loaded, Setting, Shown, Sources};
-pub use units::{Bytes, Duration, Share};
+pub use units::{Bytes, Count, Duration, Share};
 pub use urls::{HttpUrl, Origin, RedirectPattern, ServiceUrl};
 pub use words::{KeyPrefix, Listen, LogFilter, LogFormat, ReplaceConnection, Switch};
 

@@ -1,12 +1,13 @@
 //! The sections of the configuration. `config/default.toml` says what each key is for.
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bytes, Duration, EncryptionKey, HttpUrl, KeyPrefix, Listen, LogFilter, LogFormat, Origin,
-    RedirectPattern, ReplaceConnection, Secret, ServiceUrl, Share, Switch, urls, words::word,
+    Bytes, Count, Duration, EncryptionKey, HttpUrl, KeyPrefix, Listen, LogFilter, LogFormat,
+    Origin, RedirectPattern, ReplaceConnection, Secret, ServiceUrl, Share, Switch, urls,
+    words::word,
 };
 use crate::model::{Details, Kind, Lane, TransactionalKind};
 
@@ -63,7 +64,7 @@ section! {
         #[serde(default, deserialize_with = "urls::postgres")]
         url: Option<ServiceUrl>,
         /// Most connections a process keeps.
-        pool_max: NonZeroU32,
+        pool_max: Count,
         /// Whether a server with `fsync` off is accepted.
         allow_unsafe: bool,
     }
@@ -142,7 +143,7 @@ section! {
         /// Interval of the transactional kinds while notifications fail.
         interval_without_notifications: Duration,
         /// Entries of a lane above which nothing more is moved to it.
-        backlog_max: NonZeroU32,
+        backlog_max: Count,
         /// Safety interval a kind.
         interval: IntervalByKind,
     }
@@ -193,17 +194,17 @@ section! {
     /// Jobs at once, a lane.
     Concurrency {
         /// Of the lane where a person waits.
-        interactive: NonZeroU32,
+        interactive: Count,
         /// Of the lane where Polar said that there is data.
-        event: NonZeroU32,
+        event: Count,
         /// Of the lane of safety polls, retries and backfills.
-        periodic: NonZeroU32,
+        periodic: Count,
     }
 }
 
 impl Concurrency {
     /// The number of jobs at once on `lane`.
-    pub const fn of(&self, lane: Lane) -> NonZeroU32 {
+    pub const fn of(&self, lane: Lane) -> Count {
         match lane {
             Lane::Interactive => self.interactive,
             Lane::Event => self.event,
@@ -225,9 +226,9 @@ section! {
         #[serde(deserialize_with = "word::one")]
         commit: Switch,
         /// Failures in a row until a kind is given up for now.
-        attempts_max: NonZeroU32,
+        attempts_max: Count,
         /// Requests at once within one transaction.
-        fetch_concurrency: NonZeroU32,
+        fetch_concurrency: Count,
         /// The brake of single kinds, above `commit`.
         commit_kinds: CommitKinds,
     }
@@ -279,7 +280,7 @@ section! {
         /// Share of the active connections from which on none is revoked.
         hold_share: Share,
         /// Number of suspects from which on that may happen.
-        hold_min: NonZeroU32,
+        hold_min: Count,
         /// Between two looks at a consent that is missing.
         consent_recheck: Duration,
     }

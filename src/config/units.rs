@@ -1,4 +1,4 @@
-//! Values with a unit: durations, sizes and shares.
+//! Numbers: durations, sizes, shares and counts.
 
 use std::{fmt, str::FromStr, time};
 
@@ -123,6 +123,36 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
+/// A number of things, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Count(u32);
+
+impl Count {
+    /// More of anything that is counted here is a slip of the finger.
+    const MAX: u32 = 1_000_000;
+
+    /// The number, never zero.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let count = u32::try_from(number)
+            .ok()
+            .filter(|count| (1..=Self::MAX).contains(count));
+        count.map(Self).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{number} is out of range; write a whole number from 1 to {}",
+                Self::MAX
+            ))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +188,16 @@ mod tests {
         }
         for share in ["-0.1", "1.1", "30"] {
             assert!(serde_json::from_str::<Share>(share).is_err(), "{share}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_at_least_one_and_within_reason() {
+        for count in ["1", "1000000"] {
+            assert!(serde_json::from_str::<Count>(count).is_ok(), "{count}");
+        }
+        for count in ["0", "-1", "1000001"] {
+            assert!(serde_json::from_str::<Count>(count).is_err(), "{count}");
         }
     }
 }
