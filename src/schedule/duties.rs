@@ -6,7 +6,7 @@ use super::{DutyError, Scheduler, redis};
 use crate::{
     queue::Snapshot,
     store::raw,
-    telemetry::metrics::{CONNECTIONS, LANE_BACKLOG, LANE_LAG, QUOTA_LIMIT, QUOTA_USED, WINDOWS},
+    telemetry::metrics::{CONNECTIONS, LANE_BACKLOG, LANE_LAG},
 };
 
 /// Finished requests and runs are kept so long.
@@ -40,10 +40,6 @@ pub(super) async fn gauges(scheduler: &Scheduler) -> Result<(), DutyError> {
         );
     }
     if let Ok(quota) = scheduler.permits.snapshot().await {
-        for (name, window) in WINDOWS.iter().zip([quota.short, quota.long]) {
-            metrics::gauge!(QUOTA_USED, "window" => *name).set(f64::from(window.used));
-            metrics::gauge!(QUOTA_LIMIT, "window" => *name).set(f64::from(window.limit));
-        }
         keep(scheduler, &quota).await?;
     }
     Ok(())
