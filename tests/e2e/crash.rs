@@ -1,0 +1,128 @@
+//! Workers that die or freeze at each stage of a life cycle, and services that are restarted: nothing
+//! is lost, and nothing is stored twice.
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::world::World;
+
+/// Holds the first request of an operation; the fault's id.
+async fn hold(world: &World, operation: &str, when: &str) -> String {
+    let fault = json!({ "op": operation, "when": when, "times": 1, "action": { "type": "hold" } });
+    let fault = world.sim.post("/faults", fault).await;
+    fault["id"]
+        .as_str()
+        .map_or_else(|| fault["id"].to_string(), str::to_owned)
+}
+
+/// Waits until a request is held.
+async fn held(world: &World, fault: &str) {
+    world
+        .sim
+        .get(&format!("/faults/{fault}/held?timeout_ms=60000"))
+        .await;
+}
+
+/// A world whose transactions live so short that a test can wait for their end.
+async fn short_lived(simulator: &[&str]) -> World {
+    let life = ["--switch", "transaction_life_s=8"];
+    let mut world = World::start(1, "small", &[&life[..], simulator].concat()).await;
+    world.set("ACCESSLINK__TRANSACTION_LIFE", "8s");
+    world
+}
+
+#[rstest]
+#[case::create_lost_on_its_way("exercise.create", "before")]
+#[case::answer_to_the_create_lost("exercise.create", "after")]
+#[case::list("exercise.list", "before")]
+#[case::item("exercise.item", "before")]
+#[case::samples("exercise.sample", "before")]
+#[case::commit_lost_on_its_way("exercise.commit", "before")]
+#[case::answer_to_the_commit_lost("exercise.commit", "after")]
+#[case::activity_commit("activity.commit", "after")]
+#[case::sleep("sleep.list", "before")]
+#[tokio::test]
+async fn a_worker_killed_at_a_stage_loses_nothing(#[case] operation: &str, #[case] when: &str) {
+    let world = short_lived(&[]).await;
+    let fault = hold(&world, operation, when).await;
+    world.connect(1).await;
+    let scheduler = world.spawn("scheduler");
+    let victim = world.spawn("worker");
+    held(&world, &fault).await;
+    victim.kill().await;
+    world
+        .sim
+        .post(&format!("/faults/{fault}/release"), json!({}))
+        .await;
+    let heir = world.spawn("worker");
+    world.until_in_step().await;
+    world.assert_honest().await;
+    heir.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_frozen_beyond_its_lease_writes_nothing_afterwards() {
+    let world = short_lived(&[]).await;
+    let fault = hold(&world, "exercise.item", "before").await;
+    world.connect(1).await;
+    let scheduler = world.spawn("scheduler");
+    let frozen = world.spawn("worker");
+    held(&world, &fault).await;
+    frozen.signal("-STOP").await;
+    world
+        .sim
+        .post(&format!("/faults/{fault}/release"), json!({}))
+        .await;
+    let heir = world.spawn("worker");
+    world.until_in_step().await;
+    let changes = world.number("SELECT count(*) FROM polar_sync.change").await;
+    frozen.signal("-CONT").await;
+    assert_eq!(frozen.stop().await, Some(0));
+    world.until_in_step().await;
+    assert_eq!(
+        world.number("SELECT count(*) FROM polar_sync.change").await,
+        changes
+    );
+    heir.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_flush_of_redis_loses_nothing() {
+    let world = short_lived(&[]).await;
+    world.connect(1).await;
+    world.redis.command::<()>(&["FLUSHALL"]).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_in_step().await;
+    world.redis.command::<()>(&["FLUSHALL"]).await;
+    let exercise = json!({ "duration_s": 60, "sport": "RUNNING" });
+    world.sim.post("/users/10000001/exercises", exercise).await;
+    world.until_in_step().await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_redis_and_lost_connections_to_postgres_lose_nothing() {
+    let mut world = short_lived(&[]).await;
+    let fault = hold(&world, "exercise.item", "before").await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    held(&world, &fault).await;
+    world.redis.restart().await;
+    world
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    world
+        .sim
+        .post(&format!("/faults/{fault}/release"), json!({}))
+        .await;
+    world.until_in_step().await;
+    world.assert_honest().await;
+    worker.stop().await;
+    scheduler.stop().await;
+}

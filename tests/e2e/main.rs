@@ -1,0 +1,19 @@
+//! The whole product from outside: real processes, Postgres, Redis and the AccessLink simulator.
+//! After each test the simulator's ledger and Postgres must agree.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod crash;
+mod faults;
+mod life_cycle;
+mod processes;
+mod queue;
+mod standing;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;

@@ -1,0 +1,208 @@
+//! Processes that end with the test: Redis, the simulator, and polar-sync itself.
+
+use std::{path::PathBuf, process::Stdio};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+use uuid::Uuid;
+
+use super::world::within;
+
+/// A redis-server of its own.
+pub(crate) struct Redis {
+    folder: PathBuf,
+    child: Child,
+}
+
+impl Redis {
+    /// Starts one that survives a restart with its data.
+    pub(crate) async fn start() -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("polar-sync-e2e-{}", Uuid::new_v4().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        let child = spawn_redis(&folder).await;
+        Self { folder, child }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}/r.sock", self.folder.display())
+    }
+
+    /// `kill -9`, and a new start.
+    pub(crate) async fn restart(&mut self) {
+        self.child.kill().await.unwrap();
+        self.child = spawn_redis(&self.folder).await;
+    }
+
+    /// Sends one command as `redis-cli` would.
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = redis::cmd(line[0]);
+        command.arg(&line[1..]);
+        command.query_async(&mut connection).await.unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn spawn_redis(folder: &PathBuf) -> Child {
+    let mut child = Command::new("redis-server")
+        .current_dir(folder)
+        .args(["--port", "0", "--unixsocket", "r.sock", "--save", ""])
+        .args(["--appendonly", "yes", "--appendfsync", "always"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("redis-server is installed");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    within("the start of redis-server", async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("eady to accept connections") {
+                return;
+            }
+        }
+        panic!("redis-server ended");
+    })
+    .await;
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    child
+}
+
+/// The AccessLink simulator. It ends when its standard input closes.
+pub(crate) struct Sim {
+    pub(crate) api: String,
+    control: String,
+    http: reqwest::Client,
+    _stdin: ChildStdin,
+    _child: Child,
+}
+
+impl Sim {
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_accesslink-sim"))
+            .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])
+            .args(["--exit-on-stdin-close", "--quota-scale", "100"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = lines(&mut child);
+        let line = lines
+            .next_line()
+            .await
+            .unwrap()
+            .expect("the simulator's addresses");
+        let at: Value = serde_json::from_str(&line).unwrap();
+        let url = |key: &str| format!("http://{}", at[key].as_str().unwrap());
+        let (api, control, stdin) = (url("listen"), url("control"), child.stdin.take().unwrap());
+        let http = reqwest::Client::builder().build().unwrap();
+        Self {
+            api,
+            control,
+            http,
+            _stdin: stdin,
+            _child: child,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.control);
+        let answer = self.http.get(&url).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert!(status.is_success(), "{url}: {status} {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) {
+        self.send(reqwest::Method::DELETE, path, Value::Null).await;
+    }
+
+    async fn send(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.control);
+        let answer = self
+            .http
+            .request(method, &url)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Answered requests of an operation so far, whatever their status.
+    pub(crate) async fn requests(&self, operation: &str) -> u64 {
+        let stats = self.get("/stats").await;
+        let by_status = stats["requests"][operation]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        by_status.values().filter_map(Value::as_u64).sum()
+    }
+}
+
+/// A role of polar-sync in a process of its own.
+pub(crate) struct Role {
+    child: Child,
+}
+
+impl Role {
+    pub(crate) fn spawn(role: &str, environment: &[(String, String)]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+            .arg(role)
+            .envs(environment.iter().cloned())
+            .env("POLAR_SYNC__TELEMETRY__METRICS_LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    /// Sends a signal, for example `-STOP`.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .await
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        self.signal("-TERM").await;
+        within("the end of a process", self.child.wait())
+            .await
+            .unwrap()
+            .code()
+    }
+}
+
+fn lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
+    BufReader::new(child.stdout.take().unwrap()).lines()
+}

@@ -1,0 +1,288 @@
+//! A small world: Postgres, Redis, the simulator, connected users, and processes of polar-sync.
+
+use std::{future::Future, time::Duration};
+
+use polar_sync::{
+    accesslink::oauth::TokenSet,
+    config::Sources,
+    connection::{NewTokens, Replace, connect},
+    job::request::{Desk, plain},
+    model::{Cause, ConnectionId, Lane, UserId},
+    queue::{ClientLimits, Enqueuer, Keys, Redis as QueueRedis},
+    secret::Keyring,
+    store::Store,
+};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use super::{
+    processes::{Redis, Role, Sim},
+    support::postgres::TestDatabase,
+};
+
+/// No wait is longer, on the slowest machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The first of the simulator's accounts.
+pub(crate) const FIRST_ACCOUNT: i64 = 10_000_001;
+
+/// Waits for a future, but not for ever.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen within {DEADLINE:?}"))
+}
+
+/// A small world.
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    pub(crate) redis: Redis,
+    pub(crate) store: Store,
+    database: TestDatabase,
+    settings: Vec<(String, String)>,
+}
+
+impl World {
+    /// A world with so many accounts of a profile at Polar, none of them connected.
+    pub(crate) async fn start(users: u32, profile: &str, simulator: &[&str]) -> Self {
+        let users = users.to_string();
+        let arguments = [&["--users", &users, "--profile", profile], simulator].concat();
+        let (sim, redis) = (Sim::start(&arguments).await, Redis::start().await);
+        let database = TestDatabase::create().await;
+        let store = Store::connect(database.url(), 4).await.unwrap();
+        let mut world = Self {
+            sim,
+            redis,
+            store,
+            database,
+            settings: Vec::new(),
+        };
+        let (api, url) = (world.sim.api.clone(), world.database.url().to_owned());
+        world.set("DATABASE__URL", &url);
+        world.set("DATABASE__ALLOW_UNSAFE", "true");
+        let redis = world.redis.url();
+        world.set("REDIS__URL", &redis);
+        world.set("ACCESSLINK__API_URL", &api);
+        world.set("ACCESSLINK__TOKEN_URL", &format!("{api}/v2/oauth2/token"));
+        world.set(
+            "ACCESSLINK__AUTHORIZE_URL",
+            &format!("{api}/oauth2/authorization"),
+        );
+        world.set("ACCESSLINK__CLIENT_ID", "sim-client");
+        world.set("ACCESSLINK__CLIENT_SECRET", "sim-secret");
+        world.set(
+            "SECURITY__KEYS",
+            &format!("k1:{}", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        );
+        world.set("SCHEDULE__NOTIFICATIONS_EVERY", "1s");
+        world.set("TELEMETRY__LOG", "warn,polar_sync=info");
+        world
+    }
+
+    /// Sets a configuration key for processes that are spawned afterwards.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        let name = format!("POLAR_SYNC__{key}");
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_owned()));
+    }
+
+    /// Spawns a role.
+    pub(crate) fn spawn(&self, role: &str) -> Role {
+        Role::spawn(role, &self.settings)
+    }
+
+    /// Connects the first accounts as `user_001` and so on, as an import would.
+    pub(crate) async fn connect(&self, users: u32) {
+        for number in 0..users {
+            self.connect_one(number).await;
+        }
+    }
+
+    /// Connects one account, numbered from 0.
+    pub(crate) async fn connect_one(&self, number: u32) {
+        let account = FIRST_ACCOUNT + i64::from(number);
+        let path = format!("/users/{account}/token");
+        let tokens = self.sim.post(&path, json!({ "registered": false })).await;
+        let text = |key: &str| tokens[key].as_str().map(|token| token.to_owned().into());
+        let tokens = TokenSet {
+            access_token: text("access_token").unwrap(),
+            refresh_token: text("refresh_token"),
+            expires_at: None,
+            polar_user_id: Some(account),
+        };
+        let user_id = user(number);
+        let new = NewTokens {
+            user_id: &user_id,
+            polar_user_id: account,
+            tokens: &tokens,
+            registered: false,
+            connection_id: ConnectionId::new(),
+        };
+        let request = plain(Lane::Periodic, Cause::Connect, Vec::new());
+        let keyring = self.keyring();
+        let connected = connect(&self.store, &keyring, &new, Replace::Reject, &request).await;
+        connected.unwrap();
+        self.desk()
+            .await
+            .wake(&user_id, request.lane, request.cause, request.task_id)
+            .await;
+    }
+
+    fn keyring(&self) -> Keyring {
+        let environment = self
+            .settings
+            .iter()
+            .map(|(key, value)| (key.into(), value.into()));
+        let sources = Sources {
+            environment: environment.collect(),
+            ..Sources::default()
+        };
+        Keyring::from_config(&sources.load().unwrap().config.security).unwrap()
+    }
+
+    /// Where requests are handed in.
+    pub(crate) async fn desk(&self) -> Desk {
+        let redis = QueueRedis::connect(&self.redis.url(), ClientLimits::default())
+            .await
+            .unwrap();
+        Desk::new(
+            self.store.clone(),
+            Enqueuer::new(redis, Keys::new("polar-sync")),
+        )
+    }
+
+    /// Puts a job on a lane as any program would.
+    pub(crate) async fn xadd(&self, lane: &str, job: &str) -> String {
+        let stream = format!("polar-sync:jobs:{lane}");
+        self.redis
+            .command(&["XADD", &stream, "*", "job", job])
+            .await
+    }
+
+    /// Reads one number.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        let mut db = PgConnection::connect(self.database.url()).await.unwrap();
+        sqlx::raw_sql(sql).fetch_one(&mut db).await.unwrap().get(0)
+    }
+
+    /// Reads one text.
+    pub(crate) async fn text(&self, sql: &'static str) -> String {
+        let mut db = PgConnection::connect(self.database.url()).await.unwrap();
+        sqlx::raw_sql(sql).fetch_one(&mut db).await.unwrap().get(0)
+    }
+
+    /// Executes statements.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let mut db = PgConnection::connect(self.database.url()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    }
+
+    /// Waits until a query gives this number.
+    pub(crate) async fn until(&self, what: &str, sql: &'static str, number: i64) {
+        self.until_true(what, async || self.number(sql).await == number)
+            .await;
+    }
+
+    /// Waits until a condition holds.
+    pub(crate) async fn until_true(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        within(what, async {
+            while !condition().await {
+                looks.tick().await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until everything that Polar offers is here, and nothing is open on either side.
+    pub(crate) async fn until_in_step(&self) {
+        self.until_true("ledger and Postgres to agree", async || {
+            self.differences().await.is_empty()
+        })
+        .await;
+    }
+
+    /// Where the simulator's ledger and Postgres differ.
+    pub(crate) async fn differences(&self) -> Vec<String> {
+        let ledger = self.sim.get("/ledger").await;
+        let totals = &ledger["totals"];
+        let mut differences = Vec::new();
+        for (name, sql) in COUNTS {
+            let (offered, stored) = (totals[name].as_i64().unwrap(), self.number(sql).await);
+            if offered != stored {
+                differences.push(format!("{name}: {offered} offered, {stored} stored"));
+            }
+        }
+        let offered: i64 = totals["sample_values"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter_map(Value::as_i64)
+            .sum();
+        let stored = self.number(WORKOUT_SAMPLES).await;
+        if offered != stored {
+            differences.push(format!("sample values: {offered} offered, {stored} stored"));
+        }
+        let open = ledger["transactions"]["open"].as_i64().unwrap();
+        let unfinished = self.number(UNFINISHED).await;
+        if open + unfinished > 0 {
+            differences.push(format!(
+                "{open} transactions open at Polar, {unfinished} unfinished here"
+            ));
+        }
+        differences
+    }
+
+    /// What no honest client does, as the simulator saw it.
+    pub(crate) async fn assert_honest(&self) {
+        let ledger = self.sim.get("/ledger").await;
+        assert_eq!(ledger["violations"], json!([]));
+    }
+}
+
+/// The user of an account, numbered from 0.
+pub(crate) fn user(number: u32) -> UserId {
+    format!("user_{:03}", number + 1).parse().unwrap()
+}
+
+/// Totals of the ledger, and the query that has to give the same.
+const COUNTS: [(&str, &str); 11] = [
+    ("exercises", "SELECT count(*) FROM api_v1.workouts"),
+    ("nights", "SELECT count(*) FROM api_v1.sleeps"),
+    ("recharges", "SELECT count(*) FROM api_v1.nightly_recharges"),
+    ("activities", "SELECT count(*) FROM api_v1.daily_activities"),
+    (
+        "physical_informations",
+        "SELECT count(*) FROM api_v1.physical_information",
+    ),
+    ("zones", "SELECT count(*) FROM api_v1.workout_zones"),
+    ("route_points", "SELECT count(*) FROM api_v1.workout_route"),
+    (
+        "step_samples",
+        "SELECT count(*) FROM api_v1.timeseries WHERE type = 'steps'",
+    ),
+    (
+        "hrv_values",
+        "SELECT count(*) FROM api_v1.timeseries WHERE type = 'heart_rate_variability_rmssd'",
+    ),
+    (
+        "breathing_values",
+        "SELECT count(*) FROM api_v1.timeseries WHERE type = 'respiratory_rate'",
+    ),
+    (
+        "sleep_heart_rate_values",
+        "SELECT count(*) FROM api_v1.timeseries t JOIN api_v1.sleeps s ON s.sleep_id = t.record_id",
+    ),
+];
+
+const WORKOUT_SAMPLES: &str =
+    "SELECT count(*) FROM api_v1.timeseries t JOIN api_v1.workouts w ON w.workout_id = t.record_id";
+
+const UNFINISHED: &str = "SELECT
+    (SELECT count(*) FROM polar_sync.remote_transaction
+     WHERE phase IN ('opening', 'open', 'durable', 'committing', 'blocked'))
+    + (SELECT count(*) FROM polar_sync.sync_request WHERE state IN ('open', 'running'))
+    + (SELECT count(*) FROM polar_sync.sync_state WHERE lease_until IS NOT NULL)";
