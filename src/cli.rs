@@ -49,6 +49,8 @@ pub struct Global {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring the schema of Postgres up to date.
+    Migrate,
     /// Check or show the configuration in force.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     config::ConfigError,
     secret::KeyError,
-    store::ConnectError,
+    store::{ConnectError, SchemaError, StoreError},
     telemetry::{chain, health::HealthError},
 };
 
@@ -138,7 +138,8 @@ impl<T, E: Into<anyhow::Error>> WithExit<T> for Result<T, E> {
 pub struct Report {
     /// The cause, with the causes below it.
     pub error: String,
-    /// What to do next.
+    /// What to do next; empty where the error says it itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub next_step: String,
     /// The exit code.
     #[serde(rename = "exit_code", serialize_with = "as_number")]
@@ -172,7 +173,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}; {}", self.error, self.next_step)
+        write!(f, "error: {}", self.error)?;
+        if self.next_step.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; {}", self.next_step)
     }
 }
 
@@ -185,30 +190,68 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
         return Some((Code::Configuration, error.next_step()));
     }
     let (code, next_step) = if let Some(error) = error.downcast_ref::<ConnectError>() {
-        match error {
-            ConnectError::Url(_) => (Code::Configuration, "correct database.url"),
-            ConnectError::Unreachable(_) => (
-                Code::PostgresUnreachable,
-                "start Postgres or correct database.url",
-            ),
-        }
+        of_connect(error)
+    } else if let Some(error) = error.downcast_ref::<SchemaError>() {
+        of_schema(error)?
+    } else if let Some(error) = error.downcast_ref::<StoreError>() {
+        of_store(error)?
     } else if let Some(error) = error.downcast_ref::<HealthError>() {
-        match error {
-            HealthError::AddressInUse { .. } | HealthError::Listen { .. } => (
-                Code::AddressInUse,
-                "set telemetry.metrics_listen to a free address",
-            ),
-            HealthError::Serve(_) => return None,
-        }
+        of_health(error)?
     } else if error.is::<KeyError>() {
-        (
-            Code::Keys,
-            "give security.keys every key that sealed something, under its old id",
-        )
+        let all_keys = "give security.keys every key that sealed something, under its old id";
+        (Code::Keys, all_keys)
     } else {
         return None;
     };
     Some((code, next_step.to_owned()))
+}
+
+type Known = (Code, &'static str);
+
+/// Where the error's own text holds the next step.
+const SAID_ALREADY: &str = "";
+
+const fn of_connect(error: &ConnectError) -> Known {
+    match error {
+        ConnectError::Url(_) => (Code::Configuration, "correct database.url"),
+        ConnectError::Unreachable(_) => (
+            Code::PostgresUnreachable,
+            "start Postgres or correct database.url",
+        ),
+    }
+}
+
+/// `None` for a bug.
+fn of_schema(error: &SchemaError) -> Option<Known> {
+    match error {
+        SchemaError::TooOld { .. } | SchemaError::TooNew { .. } => {
+            Some((Code::Schema, SAID_ALREADY))
+        }
+        SchemaError::Failed(_) => Some((
+            Code::Schema,
+            "look at what Postgres says; a role that owns the database may migrate it",
+        )),
+        SchemaError::FsyncOff => Some((Code::PostgresUnsuitable, SAID_ALREADY)),
+        SchemaError::Store(error) => of_store(error),
+    }
+}
+
+fn of_store(error: &StoreError) -> Option<Known> {
+    let away = (
+        Code::PostgresUnreachable,
+        "check that Postgres runs, and try again",
+    );
+    error.is_transient().then_some(away)
+}
+
+const fn of_health(error: &HealthError) -> Option<Known> {
+    match error {
+        HealthError::AddressInUse { .. } | HealthError::Listen { .. } => Some((
+            Code::AddressInUse,
+            "set telemetry.metrics_listen to a free address",
+        )),
+        HealthError::Serve(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +300,35 @@ mod tests {
             json,
             r#"{"error":"open: the cipher failed","next_step":"look elsewhere","exit_code":16}"#
         );
+    }
+
+    #[test]
+    fn what_a_server_lacks_has_its_code_and_one_next_step() {
+        let codes = [
+            (
+                SchemaError::TooOld {
+                    found: 1,
+                    needed: 2,
+                },
+                Code::Schema,
+            ),
+            (
+                SchemaError::TooNew {
+                    found: 3,
+                    needed: 2,
+                },
+                Code::Schema,
+            ),
+            (SchemaError::FsyncOff, Code::PostgresUnsuitable),
+        ];
+        for (error, code) in codes {
+            let text = error.to_string();
+            let report = Report::of(&error.into());
+            assert_eq!(
+                (report.code, report.to_string()),
+                (code, format!("error: {text}"))
+            );
+        }
     }
 
     #[test]

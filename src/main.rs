@@ -14,6 +14,7 @@ use polar_sync::{
     ops::{self, Output},
     telemetry,
 };
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -47,12 +48,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let sources = Sources::of_process(config, settings);
     let loaded = sources.load()?;
     telemetry::init(&loaded.config.telemetry)?;
-    dispatch(&cli.command, &loaded, &mut Output::new(json))
+    let command = dispatch(cli.command, loaded, Output::new(json));
+    Runtime::new()?.block_on(command)
 }
 
-fn dispatch(command: &Command, loaded: &Loaded, output: &mut Output) -> anyhow::Result<()> {
+async fn dispatch(command: Command, loaded: Loaded, mut output: Output) -> anyhow::Result<()> {
     match command {
-        Command::Config(command) => ops::config::run(command, loaded, output),
+        Command::Migrate => ops::migrate::run(&loaded.config, &mut output).await,
+        Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
     }
 }
 

@@ -321,6 +321,27 @@ fn a_wrong_secret_is_explained_without_repeating_it() {
 }
 
 #[test]
+fn a_database_that_is_away_is_told_with_code_11() {
+    let nowhere = [("DATABASE_URL", "postgres:///polar_sync?host=/nowhere")];
+    let run = polar_sync("migrate", &nowhere);
+    assert_eq!(run.code, 11, "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("error: Postgres cannot be reached"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    let run = polar_sync("migrate", &[]);
+    assert_eq!(run.code, 10);
+    assert!(
+        run.stderr
+            .contains("migrate cannot start without database.url"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_secret_has_one_source() {
     let secret = file("one-source", "from-file");
     let environment = [

@@ -8,6 +8,7 @@
 //! `main.rs`.
 
 pub mod config;
+pub mod migrate;
 mod output;
 
 pub use output::Output;
