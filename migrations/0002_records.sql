@@ -1,8 +1,8 @@
 -- The normalized records, and the schema api_v1 through which other services read them.
 --
 -- The tables are private: a reader uses the views, which only ever gain columns. A record has a
--- revision that grows with every change a reader can see, and hashes of what is stored, so that the
--- same data offered again writes nothing.
+-- revision that grows with every change a reader can see. Hashes tell what is stored, where that is
+-- not read back to compare it, so that the same data offered again writes nothing.
 
 -- How readers find a user, whatever became of the connection.
 CREATE INDEX connection_every_user ON polar_sync.connection (user_id);
@@ -62,10 +62,13 @@ CREATE TABLE polar_sync.workout (
     samples_state text NOT NULL CHECK (samples_state IN ('stored', 'absent', 'not_requested', 'gone')),
     zones_state text NOT NULL CHECK (zones_state IN ('stored', 'absent', 'not_requested', 'gone')),
     route_state text NOT NULL CHECK (route_state IN ('stored', 'absent', 'not_requested', 'gone')),
-    content_hash bytea NOT NULL,
     samples_hash bytea,
     zones_hash bytea,
     route_hash bytea,
+    -- Whether an exercise transaction gave the part: it knows better than /v3/exercises.
+    samples_transactional boolean NOT NULL,
+    zones_transactional boolean NOT NULL,
+    route_transactional boolean NOT NULL,
     revision integer NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (connection_id, record_id)

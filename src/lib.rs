@@ -57,6 +57,8 @@ pub mod model;
 pub mod normalize;
 pub mod ops;
 pub mod queue;
+pub mod role;
+pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod sync;

@@ -9,7 +9,7 @@
 
 pub mod due;
 pub mod handler;
-mod judge;
+pub mod judge;
 pub mod keeper;
 pub mod outcome;
 pub mod publisher;

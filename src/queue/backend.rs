@@ -15,13 +15,13 @@ use tower::layer::util::Identity;
 use super::lane::{Lane, Offer};
 
 /// Yields what the lane offers. A worker that is restarted gets a new one over the same lane.
-pub struct LaneBackend {
+pub(super) struct LaneBackend {
     lane: Lane,
 }
 
 impl LaneBackend {
     /// The backend of a lane.
-    pub fn new(lane: Lane) -> Self {
+    pub(super) fn new(lane: Lane) -> Self {
         Self { lane }
     }
 }

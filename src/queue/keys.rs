@@ -1,5 +1,7 @@
 //! The name of every Redis key, derived from one prefix; nothing else spells a key.
 //!
+//! To add a key: a method here, its name in the test below, and in the README if outsiders may use it.
+//!
 //! With the prefix `{polar-sync}` all keys fall into one slot of a Redis Cluster, which the
 //! transactions over two keys (acknowledge and reject) need there.
 

@@ -1,4 +1,7 @@
-//! Every metric of the queue: name, unit, labels. Labels are lanes and closed sets of words only.
+//! Every metric of the queue: name, unit, labels. Labels are lanes and closed sets of words only,
+//! never an id of anybody.
+//!
+//! To add one: a name here and in [`NAMES`], a description, and a function that records it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,8 +23,43 @@ const QUOTA_USED: &str = "polar_sync_queue_quota_used";
 const QUOTA_LIMIT: &str = "polar_sync_queue_quota_limit";
 const PUBLISHED: &str = "polar_sync_queue_published_total";
 
-/// Registers the descriptions; call once, after the recorder is installed.
+/// All of them: dashboards and alerts may mention no other.
+pub const NAMES: &[&str] = &[
+    FETCHED,
+    SETTLED,
+    START_DELAY,
+    RUN_TIME,
+    HELD,
+    REDIS_ERRORS,
+    IGNORED_FIELDS,
+    PERMITS,
+    QUOTA_USED,
+    QUOTA_LIMIT,
+    PUBLISHED,
+];
+
+/// How deliveries end.
+const ENDS: [&str; 7] = [
+    "ack",
+    "reject",
+    "dead",
+    "wait",
+    "hand_back",
+    "abandoned",
+    "unsettled",
+];
+
+/// Registers the descriptions and brings the counters to life at zero, so that a first event is a
+/// rise. Call once, after the recorder is installed.
 pub fn describe() {
+    for lane in LaneName::ALL.iter().copied() {
+        for source in ["new", "rescued", "parked"] {
+            fetched(lane, source, 0);
+        }
+        for verdict in ENDS {
+            counter!(SETTLED, "lane" => lane.as_str(), "verdict" => verdict).increment(0);
+        }
+    }
     describe_counter!(
         FETCHED,
         "Deliveries taken, by lane and source (new, rescued, parked)"
@@ -99,4 +137,37 @@ pub(super) fn quota(window: &'static str, used: u32, limit: u32) {
 
 pub(super) fn published(stream: &'static str, count: usize) {
     counter!(PUBLISHED, "stream" => stream).increment(count as u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_the_queue_and_unique() {
+        let unique: std::collections::BTreeSet<_> = NAMES.iter().collect();
+        assert_eq!(unique.len(), NAMES.len());
+        assert!(
+            NAMES
+                .iter()
+                .all(|name| name.starts_with("polar_sync_queue_"))
+        );
+    }
+
+    #[test]
+    fn every_verdict_has_its_word_among_the_ends() {
+        use crate::queue::Verdict;
+        let verdicts = [
+            Verdict::Ack,
+            Verdict::Reject(String::new()),
+            Verdict::Dead(String::new()),
+            Verdict::Wait(Duration::ZERO),
+            Verdict::HandBack,
+        ];
+        assert!(
+            verdicts
+                .iter()
+                .all(|verdict| ENDS.contains(&verdict.as_str()))
+        );
+    }
 }

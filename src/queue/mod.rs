@@ -17,11 +17,12 @@
 //! To add a lane: a variant of [`keys::LaneName`]. To add a field of the job message:
 //! `message::parse`, its snapshot, and the public contract in the README.
 
-pub mod backend;
+mod backend;
 pub mod client;
 pub mod enqueue;
 pub mod keys;
 pub mod lane;
+mod layer;
 pub mod message;
 pub mod metrics;
 pub mod permits;
@@ -35,7 +36,7 @@ pub use enqueue::{Depth, Enqueuer};
 pub use keys::{Keys, LaneName};
 pub use lane::{Delivery, Lane, Process, Signal, Timing, Verdict};
 pub use message::{Message, Rejection};
-pub use permits::{Closed, Permit, Permits, RateLimit, Urgency};
+pub use permits::{Closed, Permit, Permits, RateLimit, Snapshot, Urgency};
 pub use publish::Publisher;
 pub use shell::{DrainReport, Handler, RunLimits, run_lanes};
 

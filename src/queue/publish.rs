@@ -1,5 +1,8 @@
 //! The streams that tell others: events, rejected messages, dead jobs. One field of JSON an entry,
 //! capped, at least once: readers tell repeats by id.
+//!
+//! Must never: carry a value of a person's data; counts and classes only. The shapes are public: to
+//! add a field, add it to the snapshots below and to the README.
 
 use redis::{Pipeline, RedisError};
 use serde::Serialize;

@@ -2,7 +2,7 @@
 //!
 //! The order of the layers, outermost first, is what makes it right:
 //! 1. `parallelize`: every job is a task of its own; otherwise apalis runs all lanes in one.
-//! 2. [`SettleLayer`]: turns how the job ended into a verdict. Inside the task, so that a worker
+//! 2. `SettleLayer`: turns how the job ended into a verdict. Inside the task, so that a worker
 //!    that dies does not take the verdict with it.
 //! 3. `timeout`: inside `parallelize`, so that it really cancels. A job without one would be kept
 //!    alive by the heartbeat for ever.
@@ -12,25 +12,22 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis::layers::WorkerBuilderExt;
 use apalis::layers::tracing::TraceLayer;
-use apalis_core::error::{AbortError, BoxDynError};
+use apalis_core::error::BoxDynError;
 use apalis_core::monitor::Monitor;
-use apalis_core::task::Task;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::ext::parallelize::ParallelizeExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Layer, Service};
 
 use super::backend::LaneBackend;
-use super::lane::{Claim, Delivery, Lane, Offer, Verdict};
+use super::lane::{Delivery, Lane, Offer, Verdict};
+use super::layer::{SettleFuture, SettleLayer};
 
 /// What jobs that were told to end may take to do so, beyond the drain.
 const KILL_GRACE: Duration = Duration::from_secs(5);
@@ -62,10 +59,10 @@ pub struct DrainReport {
     pub stuck: usize,
 }
 
-/// A lane stopped by itself, which is a bug; the others were shut down in order.
+/// A task of a lane ended by itself, which is a bug; everything was shut down in order.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the reader of a lane ended by itself: restart the process and report the log lines before this"
+    "a lane stopped by itself, which is a bug: restart the process and report the log lines before this"
 )]
 pub struct LaneDied(pub DrainReport);
 
@@ -81,7 +78,7 @@ pub async fn run_lanes<H: Handler>(
     let stop = shutdown.child_token();
     let jobs = TaskTracker::new();
     let mut readers: JoinSet<()> = lanes.iter().map(|lane| lane.clone().read()).collect();
-    let heartbeats: JoinSet<()> = lanes.iter().map(|lane| lane.clone().beat()).collect();
+    let mut heartbeats: JoinSet<()> = lanes.iter().map(|lane| lane.clone().beat()).collect();
 
     let monitor = monitor(&lanes, &handler, &jobs, &limits);
     let ended = stop.clone();
@@ -95,6 +92,7 @@ pub async fn run_lanes<H: Handler>(
         died = tokio::select! {
             () = stop.cancelled() => false,
             Some(_) = readers.join_next() => true,
+            Some(_) = heartbeats.join_next() => true,
         };
         stop.cancel();
         running = jobs.len();
@@ -172,81 +170,5 @@ async fn wind_down(
         running: 0,
         handed_back: handed_back.into_iter().sum(),
         stuck: jobs.len(),
-    }
-}
-
-/// Settles every job, however it ended.
-#[derive(Clone, Copy, Debug)]
-pub struct SettleLayer;
-
-impl<S> Layer<S> for SettleLayer {
-    type Service = SettleService<S>;
-
-    fn layer(&self, inner: S) -> SettleService<S> {
-        SettleService { inner }
-    }
-}
-
-/// See [`SettleLayer`].
-#[derive(Clone, Debug)]
-pub struct SettleService<S> {
-    inner: S,
-}
-
-type SettleFuture = BoxFuture<'static, Result<(), BoxDynError>>;
-
-impl<S> Service<Task<Offer>> for SettleService<S>
-where
-    S: Service<Task<Offer>, Response = Verdict>,
-    S::Error: Into<BoxDynError>,
-    S::Future: Send + 'static,
-{
-    type Response = ();
-    type Error = BoxDynError;
-    type Future = SettleFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, mut task: Task<Offer>) -> SettleFuture {
-        let claim = task.args.claim.take();
-        let job = self.inner.call(task);
-        Box::pin(async move {
-            if let Some(claim) = claim {
-                run_and_settle(claim, async { job.await.map_err(Into::into) }).await;
-            }
-            Ok(())
-        })
-    }
-}
-
-async fn run_and_settle(claim: Claim, job: impl Future<Output = Result<Verdict, BoxDynError>>) {
-    let started = Instant::now();
-    let ended = tokio::select! {
-        ended = job => ended,
-        () = claim.killed() => Ok(Verdict::HandBack),
-    };
-    let ran = started.elapsed();
-    match ended {
-        Ok(verdict) => claim.settle(verdict, ran).await,
-        Err(error) => {
-            // A panic comes as an abort; its message is left to the panic hook, which knows where.
-            let cause = if error.is::<AbortError>() {
-                "panicked"
-            } else {
-                "took too long"
-            };
-            let delivery = claim.delivery();
-            tracing::error!(
-                lane = %delivery.lane,
-                entry.id = %delivery.entry_id,
-                deliveries = delivery.deliveries,
-                ran_ms = ran.as_millis(),
-                cause,
-                "a job failed beyond its handler, it will be delivered again"
-            );
-            claim.abandon(ran);
-        }
     }
 }

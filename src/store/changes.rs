@@ -14,7 +14,7 @@ pub const SEQUENCE_BATCH_MAX: i64 = 5_000;
 
 /// What happened to a record, in the feed's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feed {
+pub enum ChangeKind {
     /// It is new.
     Added,
     /// It has a new revision.
@@ -23,7 +23,7 @@ pub enum Feed {
     Deleted,
 }
 
-impl Feed {
+impl ChangeKind {
     /// The word in `api_v1.changes`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ pub async fn append(
     user: &UserId,
     kind: Kind,
     record: RecordId,
-    change: Feed,
+    change: ChangeKind,
     revision: i32,
 ) -> Result<(), StoreError> {
     sqlx::query!(

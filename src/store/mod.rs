@@ -12,6 +12,7 @@ pub mod connection;
 pub mod dead;
 mod error;
 pub mod event;
+pub mod keys;
 pub mod lacking;
 pub mod leader;
 pub mod lease;

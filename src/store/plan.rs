@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx};
-use crate::model::{Cause, ConnectionId, Lane, TaskId, TransactionalKind, UserId};
+use crate::model::{Cause, ConnectionId, ConnectionState, Lane, TaskId, TransactionalKind, UserId};
 
 /// A request that is durable and has yet to be put on its lane.
 #[derive(Debug, Clone)]
@@ -308,5 +308,19 @@ impl Store {
         .await
         .map_err(StoreError::while_doing("remove old runs"))?;
         Ok(requests.rows_affected() + runs.rows_affected())
+    }
+}
+
+impl Store {
+    /// How many connections are in each state.
+    pub async fn connections_by_state(&self) -> Result<Vec<(ConnectionState, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT state AS "state: ConnectionState", count(*) AS "count!"
+               FROM polar_sync.connection WHERE ended_at IS NULL GROUP BY state"#
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("count connections by state"))?;
+        Ok(rows.into_iter().map(|row| (row.state, row.count)).collect())
     }
 }

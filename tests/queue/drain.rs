@@ -1,6 +1,6 @@
-//! Shutdown: finish or hand back, lose nothing, double nothing.
+//! Shutdown: finish or hand back, lose nothing, double nothing. And the worst one, a crash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -161,4 +161,51 @@ async fn shutdowns_under_load_lose_and_double_nothing() {
     let runs = runs.lock().unwrap();
     assert_eq!(runs.len(), JOBS);
     assert!(runs.values().all(|times| *times == 1));
+}
+
+/// Workers that vanish in the middle of work, heartbeats and all: every job still runs.
+#[tokio::test]
+async fn crashes_under_load_lose_nothing() {
+    const JOBS: usize = 400;
+    const CRASHES: usize = 3;
+    let server = Arc::new(Server::start().await);
+    let messages: Vec<_> = (0..JOBS)
+        .map(|n| Message::for_user(format!("user_{n}")))
+        .collect();
+    let enqueuer = server.enqueuer().await;
+    enqueuer
+        .push_many(LaneName::Event, &messages)
+        .await
+        .unwrap();
+    let done: Arc<Mutex<HashSet<String>>> = Arc::default();
+    let start = |server: Arc<Server>| {
+        let done = done.clone();
+        async move {
+            Worker::start(&server, Setup::default(), move |delivery| {
+                let done = done.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    done.lock().unwrap().insert(delivery.entry_id);
+                    Verdict::Ack
+                }
+            })
+            .await
+        }
+    };
+    for _ in 0..CRASHES {
+        let enough = done.lock().unwrap().len() + JOBS / (2 * CRASHES);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let worker = runtime.spawn(start(server.clone())).await.unwrap();
+        eventually("some progress", || async {
+            done.lock().unwrap().len() >= enough
+        })
+        .await;
+        runtime.shutdown_background();
+        drop(worker);
+    }
+    assert!(!server.is_drained(LaneName::Event).await, "work was cut");
+    let last = start(server.clone()).await;
+    eventually("an empty lane", || server.is_drained(LaneName::Event)).await;
+    assert_eq!(done.lock().unwrap().len(), JOBS);
+    assert_eq!(last.stop().await.stuck, 0);
 }

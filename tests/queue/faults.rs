@@ -16,7 +16,7 @@ async fn ack_worker(server: &Server) -> Worker {
 /// A new entry is handled: the lane is alive.
 async fn assert_alive(server: &Server, worker: &mut Worker) {
     let id = server.add(LaneName::Event, GOOD).await;
-    while worker.next().await.entry_id != id {}
+    worker.reached(&id).await;
     eventually("an empty lane", || server.is_drained(LaneName::Event)).await;
 }
 

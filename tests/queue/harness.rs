@@ -291,6 +291,14 @@ impl Worker {
         within("a delivery", self.seen.recv()).await.unwrap()
     }
 
+    /// Waits until an entry reaches the handler, others before it.
+    pub(crate) async fn reached(&mut self, id: &str) {
+        within("the delivery of an entry", async {
+            while self.seen.recv().await.unwrap().entry_id != id {}
+        })
+        .await;
+    }
+
     /// Waits until an entry's delivery ends.
     pub(crate) async fn settled(&mut self, id: &str) -> &'static str {
         within("the end of a delivery", async {

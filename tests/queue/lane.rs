@@ -151,7 +151,7 @@ async fn entries_that_always_wait_leave_room_for_new_ones() {
     }
     for _ in 0..10 {
         let id = server.add(LaneName::Event, "new").await;
-        while worker.next().await.entry_id != id {}
+        worker.reached(&id).await;
     }
 }
 

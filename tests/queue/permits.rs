@@ -1,12 +1,14 @@
 //! The quota: never exceeded, shared, and truthful to the server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use polar_sync::queue::permits::{ClosedBy, QuotaConfig, Snapshot};
 use polar_sync::queue::{Closed, Keys, Permit, Permits, RateLimit, Urgency};
 use tokio_util::sync::CancellationToken;
 
-use super::harness::{DEADLINE, PREFIX, Server, eventually};
+use super::harness::{DEADLINE, PREFIX, Server, eventually, within};
 
 /// Small windows, and blocks that last as long as the test.
 fn small() -> QuotaConfig {
@@ -80,6 +82,55 @@ async fn two_processes_never_exceed_the_limit_together() {
     assert_eq!(refusal.why, ClosedBy::Quota);
     assert!(refusal.retry_after <= Duration::from_mins(15));
     assert_eq!(used_short(&clients[0]).await, 50);
+}
+
+/// Three processes against a server that counts and tells: it is asked exactly as often as they may,
+/// although blocks expire and permits come back unspent all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counting_server_is_asked_as_often_as_allowed_and_never_more() {
+    const ALLOWED: u32 = 468; // of 520, less a tenth
+    let server = Server::start().await;
+    let config = QuotaConfig {
+        block_life: Duration::from_millis(300),
+        flush: Duration::from_millis(20),
+        ..small()
+    };
+    let counted = Arc::new(AtomicU32::new(0));
+    let stop = CancellationToken::new();
+    let mut senders = tokio::task::JoinSet::new();
+    for process in ["a", "b", "c"] {
+        let permits = client(&server, process, config.clone()).await;
+        tokio::spawn(permits.clone().keep(stop.clone()));
+        for sender in 0..4 {
+            senders.spawn(ask_until_closed(
+                permits.clone(),
+                counted.clone(),
+                ALLOWED,
+                sender,
+            ));
+        }
+    }
+    within("the end of the quota", senders.join_all()).await;
+    assert_eq!(counted.load(Ordering::SeqCst), ALLOWED);
+    stop.cancel();
+}
+
+async fn ask_until_closed(permits: Permits, counted: Arc<AtomicU32>, allowed: u32, sender: u32) {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    for turn in 0_u32.. {
+        match permits.acquire(Urgency::Normal).await {
+            Ok(permit) if (turn + sender).is_multiple_of(5) => permit.unspent(),
+            Ok(permit) => {
+                let usage = counted.fetch_add(1, Ordering::SeqCst) + 1;
+                tokio::task::yield_now().await;
+                permit.answered(Some(rate(usage, 600)));
+            }
+            Err(_) if counted.load(Ordering::SeqCst) >= allowed => return,
+            Err(_) => {
+                tick.tick().await;
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -273,7 +324,7 @@ async fn the_window_that_is_full_says_how_long() {
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured() {
+async fn a_pause_that_is_asked_for_is_kept() {
     let server = Server::start().await;
     let permits = client(&server, "a", small()).await;
     permit(&permits)
@@ -282,6 +333,31 @@ async fn retry_after_is_honoured() {
         .await;
     let refusal = closed(&permits, Urgency::Interactive).await;
     assert!((Duration::from_secs(115)..=Duration::from_mins(2)).contains(&refusal.retry_after));
+}
+
+#[tokio::test]
+async fn a_429_with_room_in_both_windows_keeps_the_pause_or_the_short_window() {
+    let server = Server::start().await;
+    let permits = client(&server, "a", small()).await;
+    let pause = Duration::from_secs(30);
+    permit(&permits)
+        .await
+        .refused(Some(pause), Some(rate(10, 700)))
+        .await;
+    let refusal = closed(&permits, Urgency::Interactive).await;
+    assert!(refusal.retry_after <= pause, "{refusal:?}");
+
+    let other = Server::start().await;
+    let permits = client(&other, "a", small()).await;
+    permit(&permits)
+        .await
+        .refused(None, Some(rate(10, 700)))
+        .await;
+    let refusal = closed(&permits, Urgency::Interactive).await;
+    assert!(
+        refusal.retry_after > Duration::from_secs(690),
+        "{refusal:?}"
+    );
 }
 
 #[tokio::test]
@@ -314,7 +390,7 @@ async fn refusals_without_any_header_double() {
 
 async fn until_open(permits: &Permits) -> Permit {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
-    super::harness::within("the opening of the window", async {
+    within("the opening of the window", async {
         loop {
             if let Ok(permit) = permits.acquire(Urgency::Normal).await {
                 return permit;

@@ -10,7 +10,7 @@ use super::shared::Shared;
 
 /// A claim ends by [`Claim::settle`] or [`Claim::abandon`]; one that is dropped (its worker died
 /// before the handler began) puts the entry back in line.
-pub struct Claim {
+pub(in crate::queue) struct Claim {
     pub(super) shared: Arc<Shared>,
     pub(super) delivery: Delivery,
     pub(super) slot: Option<OwnedSemaphorePermit>,
@@ -20,12 +20,12 @@ pub struct Claim {
 
 impl Claim {
     /// The delivery, for logs.
-    pub fn delivery(&self) -> &Delivery {
+    pub(in crate::queue) fn delivery(&self) -> &Delivery {
         &self.delivery
     }
 
     /// Completes when running jobs must end now.
-    pub async fn killed(&self) {
+    pub(in crate::queue) async fn killed(&self) {
         self.shared.kill.cancelled().await;
     }
 

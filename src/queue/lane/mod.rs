@@ -16,6 +16,8 @@
 //!   after [`DELIVERIES_MAX`] it is offered as `exhausted` and the handler writes it off.
 //!
 //! Must never: drop an entry without a verdict, or read one while stopping.
+//!
+//! To add a verdict: a variant in `delivery`, its effect in `settle`, its word in the metrics.
 
 mod claim;
 mod delivery;
@@ -36,11 +38,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-pub use claim::Claim;
 pub use delivery::{Delivery, Verdict};
 pub use shared::Signal;
 pub use timing::Timing;
 
+pub(super) use claim::Claim;
 pub(super) use delivery::id_ms;
 pub(super) use wire::entries;
 
@@ -95,11 +97,11 @@ pub struct Lane {
 }
 
 /// An entry on its way to the handler.
-pub struct Offer {
+pub(super) struct Offer {
     /// What the handler sees.
-    pub delivery: Delivery,
+    pub(super) delivery: Delivery,
     /// What settles it; taken by whoever waits for the handler.
-    pub claim: Option<Claim>,
+    pub(super) claim: Option<Claim>,
 }
 
 impl Lane {

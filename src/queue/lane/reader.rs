@@ -84,9 +84,7 @@ impl Reader {
             self.offer_rescued(&mut slots).await?;
         }
         if slots.free() > 0 {
-            let started = Instant::now();
             let entries = self.read(slots.free()).await?;
-            self.note_pause(started.elapsed());
             metrics::fetched(self.shared.name, "new", entries.len());
             for entry in entries {
                 self.offer(&mut slots, first_delivery(&self.shared, entry), None)
@@ -112,6 +110,9 @@ impl Reader {
             client_id,
         });
         self.shared.signal(|| Signal::Connected);
+        if self.failures > 0 {
+            tracing::info!(lane = %self.shared.name, "reading the lane again");
+        }
         Ok(())
     }
 
@@ -244,14 +245,6 @@ impl Reader {
                 () = tokio::time::sleep(UNBLOCK_EVERY), if interrupted => {}
             }
             unblock(&shared, client_id).await;
-        }
-    }
-
-    /// A Redis that stood still has not taken the heartbeats of others either: as after an outage.
-    fn note_pause(&mut self, read_took: Duration) {
-        let timing = &self.shared.timing;
-        if read_took > timing.block + timing.heartbeat {
-            self.rescue_at = Instant::now() + timing.idle_limit;
         }
     }
 

@@ -16,7 +16,7 @@ use crate::queue::{metrics, publish};
 impl Claim {
     /// Makes the verdict true in Redis, however long Redis is away; the slot is kept meanwhile, so
     /// that an outage presses back. Only a kill ends the attempts: the entry is then run again.
-    pub async fn settle(mut self, verdict: Verdict, ran: Duration) {
+    pub(in crate::queue) async fn settle(mut self, verdict: Verdict, ran: Duration) {
         let word = verdict.as_str();
         let settled = match verdict {
             Verdict::Ack => self.finish(None).await,
@@ -36,7 +36,7 @@ impl Claim {
 
     /// The handler panicked or took too long: the entry stays pending and nobody keeps it alive,
     /// so that it is delivered again, once more counted, after the idle limit.
-    pub fn abandon(mut self, ran: Duration) {
+    pub(in crate::queue) fn abandon(mut self, ran: Duration) {
         self.shared.held.remove(&self.delivery.entry_id);
         self.free();
         self.ended("abandoned", ran);

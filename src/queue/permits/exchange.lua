@@ -15,10 +15,12 @@ hold(state, ask.open)
 local HELD_WAIT = 1000
 local open = open_total(state)
 local room, wait = nil, 0
+local spare = {}
 for _, name in ipairs(NAMES) do
   local window = state[name]
   local ceiling = window.limit - math.floor(window.limit * ask.reserve)
   local left = ceiling - window.seen - open
+  spare[name] = math.max(ceiling - window.seen, 0)
   room = math.min(room or left, left)
   if left < 1 then
     local spent = window.seen >= ceiling and window.reset > now
@@ -35,4 +37,4 @@ if ask.want then
   hold(state, ask.open + granted)
 end
 save(state)
-return answer(state, granted, room - granted, wait)
+return answer(state, granted, room - granted, wait, spare)

@@ -148,10 +148,11 @@ impl Permits {
     pub async fn has_room_for(&self, open_reserve: u32, urgency: Urgency) -> Result<(), Closed> {
         let (room, answer) = self.look(urgency).await?;
         let smallest = answer.short.limit.min(answer.long.limit);
-        if room >= open_reserve.min(smallest / OPEN_RESERVE_PART) {
+        let needed = open_reserve.min(smallest / OPEN_RESERVE_PART);
+        if room >= needed {
             return Ok(());
         }
-        Err(answer.closed_below(open_reserve))
+        Err(answer.closed_below(needed))
     }
 
     async fn look(&self, urgency: Urgency) -> Result<(u32, Answer), Closed> {

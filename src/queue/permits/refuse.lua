@@ -11,7 +11,8 @@ if ask.observed then
       until_ms = math.max(until_ms or 0, window.reset)
     end
   end
-  if not until_ms and state.short.reset > now then
+  -- No window is full, so it was something else: a wish for a pause is obeyed, else the short window.
+  if not until_ms and not ask.retry_after_ms and state.short.reset > now then
     until_ms = state.short.reset
   end
 end

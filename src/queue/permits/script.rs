@@ -99,6 +99,8 @@ pub(super) struct WindowAnswer {
     pub(super) limit: u32,
     seen: u32,
     reset_at_ms: u64,
+    /// Left for the urgency that asked, if all held permits came back unspent.
+    spare: u32,
 }
 
 impl Answer {
@@ -116,13 +118,13 @@ impl Answer {
         }
     }
 
-    /// With less room than `needed`: until the first window ends in which that is so.
+    /// With less room than `needed`: until the windows end that cannot give it. Where permits are
+    /// only held, some may come back soon.
     pub(super) fn closed_below(&self, needed: u32) -> Closed {
-        let ends = [self.short, self.long].into_iter().filter_map(|window| {
-            let left = window.limit.saturating_sub(window.seen);
-            let wait_ms = window.reset_at_ms.saturating_sub(self.now_ms);
-            (left < needed.saturating_add(self.open) && wait_ms > 0).then_some(wait_ms)
-        });
+        let full = [self.short, self.long]
+            .into_iter()
+            .filter(|window| window.spare < needed);
+        let ends = full.map(|window| window.reset_at_ms.saturating_sub(self.now_ms));
         let wait_ms = ends.max().unwrap_or_default().max(self.wait_ms);
         Closed {
             retry_after: Duration::from_millis(wait_ms).max(REFUSAL_KEPT),

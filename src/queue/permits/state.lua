@@ -110,10 +110,16 @@ local function save(state)
   redis.call('HSET', key, unpack(flat))
 end
 
-local function answer(state, granted, room, wait_ms)
+-- `spare` is what each window has left when all permits come back unspent.
+local function answer(state, granted, room, wait_ms, spare)
   local windows = {}
   for _, name in ipairs(NAMES) do
-    windows[name] = { limit = state[name].limit, seen = state[name].seen, reset_at_ms = state[name].reset }
+    windows[name] = {
+      limit = state[name].limit,
+      seen = state[name].seen,
+      reset_at_ms = state[name].reset,
+      spare = spare and spare[name] or 0,
+    }
   end
   return cjson.encode({
     granted = granted,

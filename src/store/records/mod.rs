@@ -9,7 +9,7 @@
 //! stored already: no revision, no change, no dead tuple.
 //!
 //! To add a kind of record: a table and a view in a new migration, and a file here with
-//! `fingerprint`, a read of the stored head, [`judge`], and the write.
+//! `fingerprint`, a read of the stored head, `judge`, and the write.
 
 mod activity;
 mod chunk;
@@ -24,6 +24,7 @@ mod sleep;
 mod workout;
 mod workout_match;
 mod workout_row;
+mod workout_table;
 
 pub use activity::upsert_daily_activity;
 pub use nightly_recharge::upsert_nightly_recharge;
@@ -110,10 +111,10 @@ impl Revision {
         user: &UserId,
         kind: Kind,
     ) -> Result<Upserted, StoreError> {
-        let (feed, change) = if self.number == 1 {
-            (changes::Feed::Added, Change::New)
+        let (kind_of_change, change) = if self.number == 1 {
+            (changes::ChangeKind::Added, Change::New)
         } else {
-            (changes::Feed::Updated, Change::Changed)
+            (changes::ChangeKind::Updated, Change::Changed)
         };
         changes::append(
             tx,
@@ -121,7 +122,7 @@ impl Revision {
             user,
             kind,
             self.record_id,
-            feed,
+            kind_of_change,
             self.number,
         )
         .await?;

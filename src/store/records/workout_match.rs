@@ -28,7 +28,8 @@ pub(super) fn find<'a>(candidates: &'a [WorkoutRow], workout: &Workout) -> Match
     }
     let mut near: Vec<_> = candidates
         .iter()
-        .filter(|row| lacks_source(row, &workout.source))
+        // Two ids of the same source are two workouts, however alike.
+        .filter(|row| row.lacks(&workout.source))
         .filter(|row| row.start_at.as_second() == workout.start_at.as_second())
         .filter(|row| same_device(row, workout))
         .map(|row| ((row.duration_s - workout.duration_s).abs(), row))
@@ -48,14 +49,6 @@ fn has_id(row: &WorkoutRow, source: &WorkoutSource) -> bool {
     match source {
         WorkoutSource::Transactional(id) => row.polar_id == Some(*id),
         WorkoutSource::Hashed(id) => row.polar_hashed_id.as_ref() == Some(id),
-    }
-}
-
-/// Two ids of the same source are two workouts, however alike.
-fn lacks_source(row: &WorkoutRow, source: &WorkoutSource) -> bool {
-    match source {
-        WorkoutSource::Transactional(_) => row.polar_id.is_none(),
-        WorkoutSource::Hashed(_) => row.polar_hashed_id.is_none(),
     }
 }
 

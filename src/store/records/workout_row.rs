@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use crate::model::{
     RecordId,
-    record::{Workout, WorkoutSource},
+    record::{Part, Workout, WorkoutSource},
 };
 
 use super::{
     fingerprint::{Fingerprint, Hash},
-    part::PartMark,
+    part::{PartMark, PartState},
 };
 
 /// A row of the table `workout`.
@@ -17,7 +17,6 @@ use super::{
 pub(super) struct WorkoutRow {
     pub(super) record_id: RecordId,
     pub(super) revision: i32,
-    pub(super) content_hash: Vec<u8>,
     pub(super) polar_id: Option<i64>,
     pub(super) polar_hashed_id: Option<String>,
     pub(super) uploaded_at: Timestamp,
@@ -48,9 +47,52 @@ pub(super) struct WorkoutRow {
     pub(super) muscle_load_interpretation: Option<String>,
     pub(super) perceived_load_interpretation: Option<String>,
     pub(super) user_rpe: Option<String>,
-    pub(super) samples: PartMark,
-    pub(super) zones: PartMark,
-    pub(super) route: PartMark,
+    pub(super) samples: WorkoutPart,
+    pub(super) zones: WorkoutPart,
+    pub(super) route: WorkoutPart,
+}
+
+/// What is known of a part, and whether an exercise transaction gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkoutPart {
+    pub(super) mark: PartMark,
+    pub(super) is_transactional: bool,
+}
+
+impl WorkoutPart {
+    const fn unknown() -> Self {
+        Self {
+            mark: PartMark::unknown(),
+            is_transactional: false,
+        }
+    }
+
+    /// Whether content that was offered may take this part's place.
+    pub(super) fn yields_to(&self, precedence: Precedence) -> bool {
+        match precedence {
+            Precedence::Stale => false,
+            Precedence::Adds => self.mark.state != PartState::Stored,
+            Precedence::Completes => !self.is_transactional,
+            Precedence::Overrides => true,
+        }
+    }
+
+    /// The part after `part` came; `hash` is that of its content, unless that is not to be stored.
+    pub(super) fn after<T>(
+        &self,
+        part: &Part<T>,
+        hash: Option<Hash>,
+        source: &WorkoutSource,
+    ) -> Self {
+        Self {
+            mark: self.mark.after(part, hash),
+            is_transactional: match (hash, source) {
+                (None, _) => self.is_transactional,
+                (Some(_), WorkoutSource::Transactional(_)) => true,
+                (Some(_), WorkoutSource::Hashed(_)) => false,
+            },
+        }
+    }
 }
 
 /// How an offered workout stands to the stored one.
@@ -58,7 +100,10 @@ pub(super) struct WorkoutRow {
 pub(super) enum Precedence {
     /// It is an older version.
     Stale,
-    /// It fills what the stored one lacks, and overrides nothing.
+    /// It is an older version from a source that was not heard yet: it adds what is lacking.
+    Adds,
+    /// It is the same version from the lesser source: it adds what is lacking, and keeps its own
+    /// parts up to date.
     Completes,
     /// It overrides.
     Overrides,
@@ -84,7 +129,6 @@ impl WorkoutRow {
         Self {
             record_id: RecordId::new(),
             revision: 1,
-            content_hash: Vec::new(),
             polar_id,
             polar_hashed_id,
             uploaded_at: workout.uploaded_at,
@@ -116,9 +160,9 @@ impl WorkoutRow {
             perceived_load_interpretation: load
                 .and_then(|l| l.perceived_load_interpretation.clone()),
             user_rpe: load.and_then(|load| load.user_rpe.clone()),
-            samples: PartMark::unknown(),
-            zones: PartMark::unknown(),
-            route: PartMark::unknown(),
+            samples: WorkoutPart::unknown(),
+            zones: WorkoutPart::unknown(),
+            route: WorkoutPart::unknown(),
         }
     }
 
@@ -131,13 +175,25 @@ impl WorkoutRow {
         let same_second = self.uploaded_at.as_second() == offered.uploaded_at.as_second();
         let is_whole = offered.uploaded_at.subsec_nanosecond() == 0;
         if offered.uploaded_at < self.uploaded_at && !(same_second && is_whole) {
-            return Precedence::Stale;
+            return if self.lacks(&offered.source) {
+                Precedence::Adds
+            } else {
+                Precedence::Stale
+            };
         }
         match offered.source {
             WorkoutSource::Hashed(_) if self.polar_id.is_some() && same_second => {
                 Precedence::Completes
             }
             WorkoutSource::Hashed(_) | WorkoutSource::Transactional(_) => Precedence::Overrides,
+        }
+    }
+
+    /// Whether the source has not told of this workout yet.
+    pub(super) fn lacks(&self, source: &WorkoutSource) -> bool {
+        match source {
+            WorkoutSource::Transactional(_) => self.polar_id.is_none(),
+            WorkoutSource::Hashed(_) => self.polar_hashed_id.is_none(),
         }
     }
 
@@ -210,9 +266,9 @@ impl WorkoutRow {
             .with(&self.muscle_load_interpretation)
             .with(&self.perceived_load_interpretation)
             .with(&self.user_rpe)
-            .with(&self.samples)
-            .with(&self.zones)
-            .with(&self.route)
+            .with(&self.samples.mark)
+            .with(&self.zones.mark)
+            .with(&self.route.mark)
             .finish()
     }
 }

@@ -5,10 +5,16 @@
 //! every transaction of a run does, and the sweep takes the same row: it cannot remove a body that
 //! is just being pointed to.
 
+mod quarantine;
+mod sweep;
+
+pub use quarantine::{Quarantined, quarantine_list, quarantine_put, quarantine_resolve};
+pub use sweep::{Swept, sweep};
+
 use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::model::{ConnectionId, Kind};
 
@@ -16,15 +22,6 @@ use super::{Store, StoreError, Tx};
 
 /// A level of zstd that costs less than the network: about 400 MB/s.
 const ZSTD_LEVEL: i32 = 1;
-
-/// The most items that a transaction of the sweep removes.
-const SWEEP_BATCH_MAX: i64 = 1_000;
-
-/// The most transactions of one sweep; the next sweep goes on.
-const SWEEP_BATCHES_MAX: usize = 200;
-
-/// The most quarantined parts that are listed at once.
-const QUARANTINE_LIST_MAX: i64 = 1_000;
 
 /// A complete body, compressed and hashed before the transaction that stores it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,185 +224,4 @@ pub async fn have(
 pub(super) fn decompress(body: &[u8], length_bytes: i32) -> Result<Vec<u8>, RawError> {
     let length_bytes = usize::try_from(length_bytes).unwrap_or_default();
     zstd::bulk::decompress(body, length_bytes).map_err(RawError::Zstd)
-}
-
-/// A complete body that could not be understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantined {
-    /// Whose it is.
-    pub connection: ConnectionId,
-    /// Its kind.
-    pub kind: Kind,
-    /// Which answer it is.
-    pub key: RawKey,
-    /// The SHA-256 of the body.
-    pub sha256: Vec<u8>,
-    /// Why it could not be understood; never a value out of it.
-    pub reason: String,
-    /// Since when.
-    pub quarantined_at: Timestamp,
-}
-
-/// Puts a body into quarantine, or corrects the reason of one that is there.
-pub async fn quarantine_put(tx: &mut Tx, body: &Quarantined) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO polar_sync.quarantine AS stored
-            (connection_id, kind, item, version, part, sha256, reason, quarantined_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (connection_id, kind, item, version, part) DO UPDATE SET
-            sha256 = excluded.sha256, reason = excluded.reason
-        WHERE (stored.sha256, stored.reason) IS DISTINCT FROM (excluded.sha256, excluded.reason)",
-        body.connection.0,
-        body.kind.as_str(),
-        body.key.item,
-        body.key.version,
-        body.key.part,
-        body.sha256,
-        body.reason,
-        jiff_sqlx::Timestamp::from(body.quarantined_at) as _,
-    )
-    .execute(tx.db())
-    .await
-    .map_err(StoreError::while_doing("quarantine a body"))?;
-    Ok(())
-}
-
-/// Takes a body out of quarantine: it has been understood. Tells whether it was there.
-pub async fn quarantine_resolve(
-    tx: &mut Tx,
-    connection: ConnectionId,
-    kind: Kind,
-    key: &RawKey,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "DELETE FROM polar_sync.quarantine
-        WHERE connection_id = $1 AND kind = $2 AND item = $3 AND version = $4 AND part = $5",
-        connection.0,
-        kind.as_str(),
-        key.item,
-        key.version,
-        key.part,
-    )
-    .execute(tx.db())
-    .await
-    .map_err(StoreError::while_doing("resolve a quarantined body"))?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// The quarantined bodies of one connection or of all, the longest there first.
-pub async fn quarantine_list(
-    store: &Store,
-    connection: Option<ConnectionId>,
-) -> Result<Vec<Quarantined>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT connection_id AS "connection_id: ConnectionId", kind AS "kind: Kind", item, version,
-            part, sha256, reason, quarantined_at AS "quarantined_at: jiff_sqlx::Timestamp"
-        FROM polar_sync.quarantine
-        WHERE connection_id = $1 OR $1 IS NULL
-        ORDER BY quarantined_at LIMIT $2"#,
-        connection.map(|connection| connection.0),
-        QUARANTINE_LIST_MAX,
-    )
-    .fetch_all(store.pool())
-    .await
-    .map_err(StoreError::while_doing("list quarantined bodies"))?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Quarantined {
-            connection: row.connection_id,
-            kind: row.kind,
-            key: RawKey {
-                item: row.item,
-                version: row.version,
-                part: row.part,
-            },
-            sha256: row.sha256,
-            reason: row.reason,
-            quarantined_at: row.quarantined_at.to_jiff(),
-        })
-        .collect())
-}
-
-/// What a sweep removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// Answers.
-    pub items: u64,
-    /// Bodies that no answer points to any more.
-    pub bodies: u64,
-}
-
-/// Removes answers older than `retention`, and the bodies that only they pointed to. Keeps what is
-/// in quarantine, and what belongs to an AccessLink transaction that is not over. Connections at
-/// work are left for the next sweep.
-pub async fn sweep(store: &Store, retention: SignedDuration) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
-    for _ in 0..SWEEP_BATCHES_MAX {
-        let batch = sweep_batch(store, retention).await?;
-        if batch.items == 0 {
-            break;
-        }
-        swept.items += batch.items;
-        swept.bodies += batch.bodies;
-    }
-    Ok(swept)
-}
-
-async fn sweep_batch(store: &Store, retention: SignedDuration) -> Result<Swept, StoreError> {
-    let mut tx = store.begin("sweep_raw").await?;
-    let connections = lock_connections(&mut tx, retention).await?;
-    let items = sqlx::query!(
-        "WITH old AS (
-            SELECT connection_id, kind, item, version, part
-            FROM polar_sync.raw_item_disposable
-            WHERE fetched_at < polar_sync.now() - make_interval(secs => $1)
-                AND connection_id = ANY ($2)
-            ORDER BY fetched_at LIMIT $3
-        )
-        DELETE FROM polar_sync.raw_item i USING old
-        WHERE i.connection_id = old.connection_id AND i.kind = old.kind AND i.item = old.item
-            AND i.version = old.version AND i.part = old.part",
-        retention.as_secs_f64(),
-        &connections,
-        SWEEP_BATCH_MAX,
-    )
-    .execute(tx.db())
-    .await
-    .map_err(StoreError::while_doing("sweep raw items"))?
-    .rows_affected();
-    let bodies = sqlx::query!(
-        "DELETE FROM polar_sync.raw_body b
-        WHERE b.connection_id = ANY ($1)
-            AND NOT EXISTS (SELECT FROM polar_sync.raw_item i
-                WHERE i.connection_id = b.connection_id AND i.sha256 = b.sha256)
-            AND NOT EXISTS (SELECT FROM polar_sync.quarantine q
-                WHERE q.connection_id = b.connection_id AND q.sha256 = b.sha256)",
-        &connections,
-    )
-    .execute(tx.db())
-    .await
-    .map_err(StoreError::while_doing("sweep raw bodies"))?
-    .rows_affected();
-    tx.commit().await?;
-    Ok(Swept { items, bodies })
-}
-
-/// Locks the ledger rows of connections that have something to sweep and are not at work.
-async fn lock_connections(
-    tx: &mut Tx,
-    retention: SignedDuration,
-) -> Result<Vec<uuid::Uuid>, StoreError> {
-    sqlx::query_scalar!(
-        "SELECT connection_id FROM polar_sync.sync_state
-        WHERE connection_id IN (
-            SELECT connection_id FROM polar_sync.raw_item_disposable
-            WHERE fetched_at < polar_sync.now() - make_interval(secs => $1)
-            ORDER BY fetched_at LIMIT $2)
-        FOR UPDATE SKIP LOCKED",
-        retention.as_secs_f64(),
-        SWEEP_BATCH_MAX,
-    )
-    .fetch_all(tx.db())
-    .await
-    .map_err(StoreError::while_doing("lock connections to sweep"))
 }

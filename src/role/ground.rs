@@ -1,0 +1,242 @@
+//! What every role stands on: Postgres, Redis, AccessLink, the clock.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::{BoxFuture, FutureExt};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::meter::SharedMeter;
+use crate::{
+    accesslink::{
+        Client, ClientSettings,
+        oauth::{OAuth, OAuthSettings},
+    },
+    clock::Clock,
+    config::{AccessLinkClient, Config, ServiceUrl},
+    exit::{Code, WithExit},
+    job::{due::Pace, request::Desk},
+    queue::{ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, permits::QuotaConfig},
+    store::{ConnectError, Store},
+    telemetry::{self, health::Readiness},
+};
+
+/// Entries kept in the streams of events, rejected and dead ones.
+pub(super) const STREAM_LENGTH_MAX: u32 = 10_000;
+
+/// Between two tries to reach a service at the start.
+const TRY_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two looks at what the database decides for all: clock and pace.
+const FOLLOW_EVERY: Duration = Duration::from_secs(3);
+
+/// What every role stands on.
+pub struct Ground {
+    /// Unique for every start.
+    pub name: String,
+    /// Postgres.
+    pub store: Store,
+    /// Redis.
+    pub redis: Redis,
+    /// The names of its keys.
+    pub keys: Keys,
+    /// The quota.
+    pub permits: Permits,
+    /// AccessLink.
+    pub client: Client,
+    /// Its authorization server.
+    pub oauth: OAuth,
+    /// The time.
+    pub clock: Clock,
+    /// How far intervals are stretched.
+    pub pace: Pace,
+}
+
+impl Ground {
+    /// Connects to everything, waiting for `startup.wait`, and checks that it is suitable.
+    pub async fn lay(config: &Config) -> anyhow::Result<Self> {
+        let needs = config.for_scheduler()?;
+        let store = connect_postgres(config, needs.queue.database_url).await?;
+        let redis = connect_redis(config, needs.queue.redis_url).await?;
+        let keys = Keys::new(config.redis.prefix.as_str());
+        let name = process_name();
+        let quota = QuotaConfig {
+            interactive_reserve: config.quota.interactive_reserve.get(),
+            ..QuotaConfig::default()
+        };
+        let permits = Permits::new(redis.clone(), &keys, &name, quota);
+        let clock = Clock::default();
+        let meter = Arc::new(SharedMeter::new(permits.clone(), clock.clone()));
+        let client = Client::new(client_settings(config, needs.client), meter, clock.clone())?;
+        let oauth = OAuth::new(oauth_settings(config, needs.client), clock.clone())?;
+        let ground = Self {
+            name,
+            store,
+            redis,
+            keys,
+            permits,
+            client,
+            oauth,
+            clock,
+            pace: Pace::default(),
+        };
+        ground.follow().await?;
+        Ok(ground)
+    }
+
+    /// The lanes, to put entries on.
+    pub fn enqueuer(&self) -> Enqueuer {
+        Enqueuer::new(self.redis.clone(), self.keys.clone())
+    }
+
+    /// Where requests are handed in.
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.store.clone(), self.enqueuer())
+    }
+
+    /// The event stream.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.redis.clone(), &self.keys, STREAM_LENGTH_MAX)
+    }
+
+    /// Whether the services are there. A role without Redis is ready: what it cannot do is done
+    /// later.
+    pub(super) fn readiness(self: &Arc<Self>) -> BoxFuture<'static, Readiness> {
+        let ground = Arc::clone(self);
+        async move {
+            let postgres = ground.store.now().await;
+            let redis = ground.redis.ping().await;
+            let said = |error: Option<String>| error.unwrap_or_else(|| "ok".to_owned());
+            Readiness {
+                ready: postgres.is_ok(),
+                checks: BTreeMap::from([
+                    (
+                        "postgres",
+                        said(postgres.err().map(|error| telemetry::chain(&error))),
+                    ),
+                    (
+                        "redis",
+                        said(redis.err().map(|error| telemetry::chain(&error))),
+                    ),
+                ]),
+            }
+        }
+        .boxed()
+    }
+
+    /// Follows what the database decides for all processes, until `stop`.
+    pub(super) async fn follow_clock(&self, stop: &CancellationToken) {
+        let mut ticks = tokio::time::interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Err(error) = self.follow().await {
+                tracing::debug!(
+                    error = telemetry::chain(&error),
+                    "clock and pace stay as they are"
+                );
+            }
+        }
+    }
+
+    async fn follow(&self) -> Result<(), crate::store::StoreError> {
+        self.clock.set_shift(self.store.clock_shift().await?);
+        self.pace.set(self.store.stretch().await?);
+        Ok(())
+    }
+}
+
+/// A name that is unique for every start: one that is used again would inherit a dead process'
+/// leases and entries.
+fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "host",
+        name => name,
+    };
+    let start = Uuid::new_v4().simple().to_string();
+    format!("{host}-{}-{}", std::process::id(), &start[..8])
+}
+
+fn client_settings(config: &Config, client: AccessLinkClient<'_>) -> ClientSettings {
+    ClientSettings {
+        origin: config.accesslink.api_url.as_url().clone(),
+        client_id: client.id.to_owned(),
+        client_secret: client.secret.expose().to_owned().into(),
+        request_timeout: config.accesslink.request_timeout.get(),
+        body_max_bytes: usize::try_from(config.accesslink.body_max.get()).unwrap_or(usize::MAX),
+    }
+}
+
+fn oauth_settings(config: &Config, client: AccessLinkClient<'_>) -> OAuthSettings {
+    OAuthSettings {
+        authorize_url: config.accesslink.authorize_url.as_url().clone(),
+        token_url: config.accesslink.token_url.as_url().clone(),
+        client_id: client.id.to_owned(),
+        client_secret: client.secret.expose().to_owned().into(),
+        request_timeout: config.accesslink.request_timeout.get(),
+    }
+}
+
+/// Connects to Postgres, waiting for `startup.wait`, and checks that it keeps what it commits and
+/// has this version's schema.
+pub async fn connect_postgres(config: &Config, url: &ServiceUrl) -> anyhow::Result<Store> {
+    let connect = || Store::connect(url.expose(), config.database.pool_max.get());
+    let is_away = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
+    let store = wait_for(config.startup.wait.get(), connect, is_away).await?;
+    if !config.database.allow_unsafe {
+        store.check_durability().await.exit(
+            Code::PostgresUnsuitable,
+            "set fsync = on in postgresql.conf, or database.allow_unsafe = true for a test",
+        )?;
+    }
+    store.check_schema().await.exit(
+        Code::Schema,
+        "run `polar-sync migrate` of the newest version in use",
+    )?;
+    Ok(store)
+}
+
+/// Connects to Redis, waiting for `startup.wait`, and checks that it keeps what it is given.
+pub async fn connect_redis(config: &Config, url: &ServiceUrl) -> anyhow::Result<Redis> {
+    let connect = async || {
+        let redis = Redis::connect(url.expose(), ClientLimits::default()).await?;
+        redis.check().await?;
+        Ok(redis)
+    };
+    let redis = wait_for(
+        config.startup.wait.get(),
+        connect,
+        |error: &crate::queue::RedisFault| error.is_unreachable(),
+    )
+    .await;
+    match redis {
+        Ok(redis) => Ok(redis),
+        Err(fault) if fault.is_unreachable() => Err(fault)
+            .exit(Code::RedisUnreachable, "start Redis or correct redis.url")
+            .map_err(Into::into),
+        Err(fault) => Err(fault)
+            .exit(
+                Code::RedisUnsuitable,
+                "change Redis' settings as said and restart it",
+            )
+            .map_err(Into::into),
+    }
+}
+
+/// Tries again and again while a service is away, for at most `wait`.
+async fn wait_for<T, E>(
+    wait: Duration,
+    mut connect: impl AsyncFnMut() -> Result<T, E>,
+    is_away: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        match connect().await {
+            Err(error) if is_away(&error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            result => return result,
+        }
+    }
+}

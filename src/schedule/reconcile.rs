@@ -1,0 +1,106 @@
+//! What Redis lost is queued again: it is an index that may be wiped at any moment.
+
+use std::time::Duration;
+
+use super::{DutyError, Scheduler, planner::wake, redis};
+use crate::{job::publisher::publish, model::Lane, queue::Snapshot, store::plan::ToWake};
+
+/// Requests younger than this have their entry on the way.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
+
+/// Requests looked at in one go.
+const BATCH_MAX: i64 = 2_000;
+
+/// Batches in one go after a wipe.
+const BATCHES_MAX: usize = 500;
+
+/// Events older than this have lost their publisher.
+const EVENT_OVERDUE_S: f64 = 5.0;
+
+/// Events published in one go.
+const EVENTS_MAX: i64 = 1_000;
+
+/// Compares the ledger with the lanes, and publishes what a crash kept back.
+pub(super) async fn reconcile(scheduler: &Scheduler) -> Result<(), DutyError> {
+    if is_wiped(scheduler).await? {
+        restore_quota(scheduler).await?;
+        for _ in 0..BATCHES_MAX {
+            if requeue(scheduler, Duration::ZERO).await? == 0 {
+                break;
+            }
+        }
+        begin_epoch(scheduler).await?;
+    } else {
+        requeue(scheduler, SETTLED_AFTER).await?;
+    }
+    let overdue = scheduler
+        .store
+        .overdue_events(EVENT_OVERDUE_S, EVENTS_MAX)
+        .await?;
+    publish(&scheduler.publisher, &scheduler.store, &overdue).await;
+    Ok(())
+}
+
+async fn is_wiped(scheduler: &Scheduler) -> Result<bool, DutyError> {
+    let epoch = scheduler.enqueuer.epoch().await;
+    Ok(epoch
+        .map_err(redis("the epoch could not be read"))?
+        .is_none())
+}
+
+async fn begin_epoch(scheduler: &Scheduler) -> Result<(), DutyError> {
+    let epoch = scheduler.enqueuer.begin_epoch(&scheduler.name).await;
+    epoch.map_err(redis("the epoch could not be set"))?;
+    tracing::warn!("Redis was empty: everything that waits is queued again");
+    Ok(())
+}
+
+/// A wipe of Redis must not let a window be spent twice.
+async fn restore_quota(scheduler: &Scheduler) -> Result<(), DutyError> {
+    let Some(checkpoint) = scheduler.store.quota().await? else {
+        return Ok(());
+    };
+    // One of another version says nothing; the next answer of Polar does.
+    let Ok(checkpoint) = serde_json::from_value::<Snapshot>(checkpoint) else {
+        return Ok(());
+    };
+    let restored = scheduler.permits.restore(&checkpoint).await;
+    restored.map_err(redis("the use of the quota could not be restored"))
+}
+
+/// Queues waiting requests again whose entry is no longer on its lane; how many were looked at.
+async fn requeue(scheduler: &Scheduler, age: Duration) -> Result<usize, DutyError> {
+    let waiting = scheduler.store.waiting_requests(age, BATCH_MAX).await?;
+    let mut lost = Vec::new();
+    let mut present = Vec::new();
+    for lane in Lane::ALL.iter().copied() {
+        let of_lane: Vec<&ToWake> = waiting
+            .iter()
+            .filter(|request| request.lane == lane)
+            .collect();
+        let entries: Vec<_> = of_lane
+            .iter()
+            .filter_map(|request| request.entry.clone())
+            .collect();
+        let found = scheduler.enqueuer.entries_exist(lane, &entries).await;
+        let found = found.map_err(redis("a lane could not be looked at"))?;
+        let is_there = |request: &ToWake| {
+            let position = entries
+                .iter()
+                .position(|entry| Some(entry) == request.entry.as_ref());
+            position.is_some_and(|position| found[position])
+        };
+        for request in of_lane {
+            match &request.entry {
+                Some(entry) if is_there(request) => {
+                    present.push((request.connection, lane, entry.clone()));
+                }
+                _ => lost.push(request.clone()),
+            }
+        }
+    }
+    // Looked at last, so that the others have their turn.
+    scheduler.store.note_queued(&present).await?;
+    wake(scheduler, &lost).await?;
+    Ok(lost.len())
+}
