@@ -49,6 +49,12 @@ pub struct Global {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run jobs: take them from the lanes until told to stop.
+    Worker,
+    /// Decide who is due, and number the changes; one leads, others stand by.
+    Scheduler,
+    /// Worker and scheduler in one process.
+    All,
     /// Bring the schema of Postgres up to date.
     Migrate,
     /// Check or show the configuration in force.

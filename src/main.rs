@@ -12,6 +12,7 @@ use polar_sync::{
     config::{Loaded, Sources},
     exit::{Code, Report},
     ops::{self, Output},
+    role,
     telemetry,
 };
 use tokio::runtime::Runtime;
@@ -54,6 +55,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn dispatch(command: Command, loaded: Loaded, mut output: Output) -> anyhow::Result<()> {
     match command {
+        Command::Worker => role::worker(&loaded.config, role::until_told_to_stop()?).await,
+        Command::Scheduler => role::scheduler(&loaded.config, role::until_told_to_stop()?).await,
+        Command::All => role::all(&loaded.config, role::until_told_to_stop()?).await,
         Command::Migrate => ops::migrate::run(&loaded.config, &mut output).await,
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
     }
