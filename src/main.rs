@@ -12,8 +12,7 @@ use polar_sync::{
     config::{Loaded, Sources},
     exit::{Code, Report},
     ops::{self, Output},
-    role,
-    telemetry,
+    role, telemetry,
 };
 use tokio::runtime::Runtime;
 
