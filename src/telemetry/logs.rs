@@ -13,17 +13,18 @@ use tracing_subscriber::{
 
 use crate::config::{LogFormat, Telemetry};
 
-/// Libraries that see bodies, tokens or statements: below info they may log them, so what they say
-/// there is never written, whatever `telemetry.log` asks for.
-const WIRE_TARGETS: [&str; 8] = [
-    "axum",
-    "h2",
-    "hyper",
-    "hyper_util",
-    "redis",
-    "reqwest",
-    "rustls",
-    "sqlx",
+/// Libraries that see bodies, tokens or statements, each with the most that it may say: below that it
+/// may log them, so it is never written, whatever `telemetry.log` asks for. What sqlx says at info are
+/// notices of Postgres about things that exist already.
+const WIRE_TARGETS: [(&str, Level); 8] = [
+    ("axum", Level::INFO),
+    ("h2", Level::INFO),
+    ("hyper", Level::INFO),
+    ("hyper_util", Level::INFO),
+    ("redis", Level::INFO),
+    ("reqwest", Level::INFO),
+    ("rustls", Level::INFO),
+    ("sqlx", Level::WARN),
 ];
 
 /// The log cannot be set up.
@@ -62,7 +63,8 @@ pub fn init(telemetry: &Telemetry) -> Result<(), InitError> {
 fn without_the_wire() -> FilterFn {
     filter_fn(|metadata| {
         let library = metadata.target().split("::").next().unwrap_or_default();
-        *metadata.level() <= Level::INFO || !WIRE_TARGETS.contains(&library)
+        let limit = WIRE_TARGETS.iter().find(|(target, _)| *target == library);
+        limit.is_none_or(|(_, most)| metadata.level() <= most)
     })
 }
 
@@ -95,6 +97,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::trace!(target: "hyper::proto", "wire canary");
             tracing::debug!(target: "sqlx", "wire canary");
+            tracing::info!(target: "sqlx::postgres::notice", "notice canary");
             tracing::warn!(target: "sqlx::query", "slow");
             tracing::trace!(target: "polar_sync::sync", "ours");
         });

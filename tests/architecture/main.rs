@@ -94,15 +94,13 @@ fn the_simulator_shares_nothing_with_the_program() {
 
 #[test]
 fn a_file_holds_one_noun() {
-    for folder in ["src", "tests", "benches"] {
-        for file in files_below(folder) {
-            assert!(
-                file.lines <= FILE_LINES_MAX,
-                "{folder}/{} has {} lines",
-                file.path,
-                file.lines
-            );
-        }
+    for file in files_below("src") {
+        assert!(
+            file.lines <= FILE_LINES_MAX,
+            "src/{} has {} lines",
+            file.path,
+            file.lines
+        );
     }
 }
 
