@@ -5,7 +5,11 @@
 
 use url::Url;
 
-use super::{call::TransactionAddress, error::Refused};
+use super::{
+    call::{item_path, transaction_path},
+    error::Refused,
+};
+use crate::model::TransactionAddress;
 
 /// Hosts that Polar's own answers name.
 const POLAR_HOSTS: [&str; 2] = ["www.polaraccesslink.com", "polaraccesslink.com"];
@@ -23,7 +27,7 @@ pub fn check_transaction(
     transaction: &TransactionAddress,
 ) -> Result<(), Refused> {
     let path = own_path(url, origin)?;
-    if path.trim_end_matches('/') == transaction.path() {
+    if path.trim_end_matches('/') == transaction_path(transaction) {
         Ok(())
     } else {
         Err(Refused::Path)
@@ -40,7 +44,7 @@ pub fn item_id(url: &str, origin: &Url, transaction: &TransactionAddress) -> Res
         .unwrap_or_default();
     let id = parse_id(last).ok_or(Refused::Path)?;
     // Rebuilding the whole path is the check: nothing else can hide in it.
-    if path.trim_end_matches('/') == transaction.item_path(id) {
+    if path.trim_end_matches('/') == item_path(transaction, id) {
         Ok(id)
     } else {
         Err(Refused::Path)
@@ -55,7 +59,7 @@ pub fn sample_type(
     item_id: i64,
 ) -> Result<String, Refused> {
     let path = own_path(url, origin)?;
-    let prefix = format!("{}/samples/", transaction.item_path(item_id));
+    let prefix = format!("{}/samples/", item_path(transaction, item_id));
     let id = path
         .trim_end_matches('/')
         .strip_prefix(&prefix)

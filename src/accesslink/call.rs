@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use reqwest::Method;
 
-use crate::model::{Detail, Details, TransactionalKind};
+use crate::model::{Detail, Details, TransactionAddress, TransactionalKind};
 
 crate::model::vocabulary! {
     /// An operation of AccessLink: the label of its metrics and spans.
@@ -108,32 +108,19 @@ impl ItemPart {
     }
 }
 
-/// The address of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransactionAddress {
-    /// Whose data.
-    pub polar_user_id: i64,
-    /// Which kind.
-    pub kind: TransactionalKind,
-    /// Polar's id of the transaction.
-    pub transaction_id: i64,
+/// The path of a transaction.
+pub(super) fn transaction_path(transaction: &TransactionAddress) -> String {
+    let transactions = transactions_path(transaction.polar_user_id, transaction.kind);
+    format!("{transactions}/{}", transaction.transaction_id)
 }
 
-impl TransactionAddress {
-    pub(super) fn path(&self) -> String {
-        format!(
-            "{}/{}",
-            transactions_path(self.polar_user_id, self.kind),
-            self.transaction_id
-        )
-    }
-
-    pub(super) fn item_path(&self, item_id: i64) -> String {
-        format!("{}/{}/{item_id}", self.path(), items_segment(self.kind))
-    }
+/// The path of an item of a transaction.
+pub(super) fn item_path(transaction: &TransactionAddress, item_id: i64) -> String {
+    let items = items_segment(transaction.kind);
+    format!("{}/{items}/{item_id}", transaction_path(transaction))
 }
 
-pub(super) fn transactions_path(polar_user_id: i64, kind: TransactionalKind) -> String {
+fn transactions_path(polar_user_id: i64, kind: TransactionalKind) -> String {
     let segment = match kind {
         TransactionalKind::Exercise => "exercise-transactions",
         TransactionalKind::Activity => "activity-transactions",
@@ -187,22 +174,26 @@ impl Call {
 
     /// Lists a transaction's items.
     pub fn list_transaction(address: &TransactionAddress) -> Self {
-        Self::get(Operation::ListTransaction, address.path())
+        Self::get(Operation::ListTransaction, transaction_path(address))
     }
 
     /// Commits a transaction: Polar deletes its data.
     pub fn commit_transaction(address: &TransactionAddress) -> Self {
-        Self::new(Operation::CommitTransaction, Method::PUT, address.path())
+        Self::new(
+            Operation::CommitTransaction,
+            Method::PUT,
+            transaction_path(address),
+        )
     }
 
     /// Reads an item of a transaction.
     pub fn get_item(address: &TransactionAddress, item_id: i64) -> Self {
-        Self::get(Operation::GetItem, address.item_path(item_id))
+        Self::get(Operation::GetItem, item_path(address, item_id))
     }
 
     /// Reads a part of an item.
     pub fn get_part(address: &TransactionAddress, item_id: i64, part: &ItemPart) -> Self {
-        let path = format!("{}/{}", address.item_path(item_id), part.path());
+        let path = format!("{}/{}", item_path(address, item_id), part.path());
         match part {
             ItemPart::Gpx => Self {
                 accept: Accept::Gpx,

@@ -11,7 +11,7 @@ const FAILURES_MAX: u32 = 24;
 const REST_MIN: Duration = Duration::from_secs(2);
 
 /// The longest rest.
-const REST_MAX: Duration = Duration::from_secs(60);
+const REST_MAX: Duration = Duration::from_mins(1);
 
 /// The state of one host, as this process sees it.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Polar's OAuth2: the authorization URL, the exchange of a code, and the refresh of a token.
+//! Polar's `OAuth2`: the authorization URL, the exchange of a code, and the refresh of a token.
 //!
 //! A code is sent once and never again: Polar deletes the tokens of a code that is used twice.
 //! Source: AccessLink documentation, "Authentication".

@@ -22,6 +22,7 @@ use crate::{
         request::TakenRequest,
     },
     sync::{Failure, Report, Run, sync},
+    telemetry,
 };
 
 impl Worker {
@@ -58,7 +59,7 @@ impl Worker {
         let wanted = wanted_kinds(&self.jobs, claimed, self.clock.now());
         let session = match Session::open(self.access.clone(), row.clone(), urgency) {
             Ok(session) => session,
-            Err(error) => return Ended::at_once(wanted, Failure::Key(error)),
+            Err(error) => return Ended::default().cut_short(wanted, &error.into()),
         };
         let mut ended = Ended {
             generation: row.token_generation,
@@ -66,7 +67,7 @@ impl Worker {
         };
         if let Err(failure) = self.check_standing(&session, &mut ended).await {
             ended.change = unanswered(row, self.clock.now());
-            return ended.cut_short(wanted, failure);
+            return ended.cut_short(wanted, &failure);
         }
         if ended.stops() {
             ended.not_run = wanted;
@@ -224,13 +225,9 @@ fn wanted_kinds(jobs: &JobSettings, claimed: &Claimed, now: jiff::Timestamp) -> 
 
 impl Ended {
     /// A run that ended before its first kind.
-    fn at_once(wanted: Vec<KindRow>, failure: Failure) -> Self {
-        Self::default().cut_short(wanted, failure)
-    }
-
-    fn cut_short(mut self, wanted: Vec<KindRow>, failure: Failure) -> Self {
-        let ruling: Ruling = rule(&failure);
-        self.cut = Some((failure.to_string(), ruling));
+    fn cut_short(mut self, wanted: Vec<KindRow>, failure: &Failure) -> Self {
+        let ruling: Ruling = rule(failure);
+        self.cut = Some((telemetry::chain(failure), ruling));
         self.not_run = wanted;
         self
     }

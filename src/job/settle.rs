@@ -93,7 +93,7 @@ impl Ended {
         let attempted = self.rulings().any(|ruling| ruling.is_attempt);
         let waits = self.rulings().any(|ruling| !ruling.is_attempt) || !self.not_run.is_empty();
         match (succeeded, attempted, waits) {
-            (true, false, false) | (false, false, false) => RunOutcome::Ok,
+            (_, false, false) => RunOutcome::Ok,
             (true, _, _) => RunOutcome::Partial,
             (false, true, _) => RunOutcome::Failed,
             (false, false, true) => RunOutcome::Snoozed,

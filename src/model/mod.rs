@@ -14,6 +14,7 @@ mod kind;
 mod lane;
 mod outcome;
 pub mod record;
+mod transaction;
 mod user_id;
 
 pub use cause::Cause;
@@ -23,6 +24,7 @@ pub use ids::{ConnectionId, RecordId, RunId, TaskId};
 pub use kind::{Kind, TransactionalKind};
 pub use lane::Lane;
 pub use outcome::{DueCause, RunOutcome};
+pub use transaction::TransactionAddress;
 pub use user_id::{InvalidUserId, UserId};
 
 /// A word that is not one of a closed vocabulary.

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn keys_are_the_public_ones() {
         let keys = Keys::new("polar-sync");
-        let lanes = LaneName::ALL.map(|lane| keys.lane(lane));
+        let lanes: Vec<_> = LaneName::ALL.iter().map(|lane| keys.lane(*lane)).collect();
         assert_eq!(
             lanes,
             [
@@ -82,13 +82,5 @@ mod tests {
         assert_eq!(keys.dead(), "polar-sync:dead");
         assert_eq!(keys.epoch(), "polar-sync:epoch");
         assert_eq!(Keys::new("{p}").quota(), "{p}:quota");
-    }
-
-    #[test]
-    fn lane_names_parse_back() {
-        for lane in LaneName::ALL {
-            assert_eq!(lane.as_str().parse(), Ok(lane));
-        }
-        assert!("urgent".parse::<LaneName>().is_err());
     }
 }

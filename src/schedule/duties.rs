@@ -29,13 +29,13 @@ pub(super) async fn gauges(scheduler: &Scheduler) -> Result<(), DutyError> {
         let lag = depth.oldest.unwrap_or_default();
         metrics::gauge!(LANE_LAG, "lane" => lane.as_str()).set(lag.as_secs_f64());
         set(
-            metrics::gauge!(LANE_BACKLOG, "lane" => lane.as_str()),
+            &metrics::gauge!(LANE_BACKLOG, "lane" => lane.as_str()),
             depth.entries,
         );
     }
     for (state, count) in scheduler.store.connections_by_state().await? {
         set(
-            metrics::gauge!(CONNECTIONS, "state" => state.as_str()),
+            &metrics::gauge!(CONNECTIONS, "state" => state.as_str()),
             count.unsigned_abs(),
         );
     }
@@ -57,7 +57,7 @@ async fn keep(scheduler: &Scheduler, quota: &Snapshot) -> Result<(), DutyError> 
     clippy::cast_precision_loss,
     reason = "a gauge of more than 2^52 is off by one"
 )]
-fn set(gauge: metrics::Gauge, value: u64) {
+fn set(gauge: &metrics::Gauge, value: u64) {
     gauge.set(value as f64);
 }
 

@@ -2,12 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError, Tx};
-use crate::model::{ConnectionId, Detail, Details};
+use super::{
+    Store, StoreError, Tx,
+    changes::{self, ChangeKind},
+};
+use crate::model::{ConnectionId, Detail, Details, Kind, RecordId, UserId};
 
 /// A workout that lacks something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lacking {
+    /// Its id here.
+    pub record_id: RecordId,
     /// The id at `/v3/exercises`, where it is known.
     pub hashed_id: Option<String>,
     /// Start.
@@ -27,7 +32,7 @@ impl Store {
         since: Timestamp,
     ) -> Result<Vec<Lacking>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT polar_hashed_id, start_at AS "start_at: jiff_sqlx::Timestamp", duration_s,
+            r#"SELECT record_id, polar_hashed_id, start_at AS "start_at: jiff_sqlx::Timestamp", duration_s,
                       $2 AND samples_state = 'not_requested' AS "samples!",
                       $3 AND zones_state = 'not_requested' AS "zones!",
                       $4 AND route_state = 'not_requested' AND has_route AS "route!"
@@ -49,6 +54,7 @@ impl Store {
         Ok(rows
             .into_iter()
             .map(|row| Lacking {
+                record_id: RecordId(row.record_id),
                 hashed_id: row.polar_hashed_id,
                 start_at: row.start_at.to_jiff(),
                 duration_s: row.duration_s,
@@ -87,23 +93,40 @@ impl Tx {
     pub async fn note_gone(
         &mut self,
         connection: ConnectionId,
+        user: &UserId,
         lacking: &Lacking,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
+        let gone = |detail| lacking.details.contains(detail);
+        let revision = sqlx::query_scalar!(
             "UPDATE polar_sync.workout
-             SET samples_state = CASE WHEN $3 AND samples_state = 'not_requested' THEN 'gone' ELSE samples_state END,
-                 zones_state = CASE WHEN $4 AND zones_state = 'not_requested' THEN 'gone' ELSE zones_state END,
-                 route_state = CASE WHEN $5 AND route_state = 'not_requested' THEN 'gone' ELSE route_state END
-             WHERE connection_id = $1 AND start_at = $2",
+             SET samples_state = CASE WHEN $3 THEN 'gone' ELSE samples_state END,
+                 zones_state = CASE WHEN $4 THEN 'gone' ELSE zones_state END,
+                 route_state = CASE WHEN $5 THEN 'gone' ELSE route_state END,
+                 revision = revision + 1, updated_at = polar_sync.now()
+             WHERE connection_id = $1 AND record_id = $2
+             RETURNING revision",
             connection.0,
-            jiff_sqlx::ToSqlx::to_sqlx(lacking.start_at) as _,
-            lacking.details.contains(Detail::Samples),
-            lacking.details.contains(Detail::Zones),
-            lacking.details.contains(Detail::Route)
+            lacking.record_id.0,
+            gone(Detail::Samples),
+            gone(Detail::Zones),
+            gone(Detail::Route)
         )
-        .execute(self.db())
+        .fetch_optional(self.db())
         .await
         .map_err(StoreError::while_doing("note that a detail is gone"))?;
+        if let Some(revision) = revision {
+            let (record, change) = (lacking.record_id, ChangeKind::Updated);
+            changes::append(
+                self,
+                connection,
+                user,
+                Kind::Exercise,
+                record,
+                change,
+                revision,
+            )
+            .await?;
+        }
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl Tx {
         worker: &str,
     ) -> Result<Claim, StoreError> {
         let run_id = RunId::new();
-        let taken = sqlx::query!(
+        let rows = sqlx::query!(
             r#"WITH lease AS (
                    UPDATE polar_sync.sync_state
                    SET lease_token = lease_token + 1, lease_owner = $2,
@@ -133,10 +133,10 @@ impl Tx {
         .fetch_all(self.db())
         .await
         .map_err(StoreError::while_doing("claim a connection"))?;
-        let Some(token) = taken.first().map(|row| row.lease_token) else {
+        let Some(token) = rows.first().map(|row| row.lease_token) else {
             return self.why_not_claimed(connection).await;
         };
-        let requests = taken
+        let requests = rows
             .into_iter()
             .map(|row| {
                 RawRequest {

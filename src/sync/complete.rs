@@ -58,13 +58,13 @@ pub(super) async fn complete(
 async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result<(), Failure> {
     let shown = shown(run).await?;
     for lack in lacking {
-        match shown.iter().find(|workout| is_same(workout, lack)) {
-            Some(workout) => fetch(run, workout, lack.details, counts).await?,
-            None => {
-                let mut tx = run.store.begin_fenced("note_gone", &run.lease).await?;
-                tx.note_gone(run.lease.connection_id, lack).await?;
-                tx.commit().await?;
-            }
+        if let Some(workout) = shown.iter().find(|workout| is_same(workout, lack)) {
+            fetch(run, workout, lack.details, counts).await?;
+        } else {
+            let mut tx = run.store.begin_fenced("note_gone", &run.lease).await?;
+            tx.note_gone(run.lease.connection_id, run.user_id(), lack)
+                .await?;
+            tx.commit().await?;
         }
     }
     Ok(())

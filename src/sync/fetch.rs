@@ -15,10 +15,11 @@ use super::{
 use crate::{
     accesslink::{
         Answer, Call, Error, Operation, address,
-        call::{ItemPart, TransactionAddress},
+        call::ItemPart,
         error::{Broken, Meaning},
         wire,
     },
+    model::TransactionAddress,
     store::{
         raw::{self, Held, RawKey, RawPart},
         raw_latest,

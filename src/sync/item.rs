@@ -1,5 +1,7 @@
 //! What the summary of an item tells about the rest of it.
 
+use std::fmt::Write;
+
 use aws_lc_rs::digest;
 use bytes::Bytes;
 
@@ -66,11 +68,12 @@ pub(super) const fn part_of(detail: Detail) -> ItemPart {
 /// A version for a body that carries none of its own: the beginning of its hash.
 pub(super) fn content_version(body: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, body);
-    hash.as_ref()
-        .iter()
-        .take(VERSION_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut version = String::with_capacity(2 * VERSION_BYTES);
+    for byte in hash.as_ref().iter().take(VERSION_BYTES) {
+        // Writing to a string cannot fail.
+        let _ = write!(version, "{byte:02x}");
+    }
+    version
 }
 
 /// What was fetched of one part.

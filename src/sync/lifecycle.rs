@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     const RULES: Rules = Rules {
-        life: Duration::from_secs(600),
+        life: Duration::from_mins(10),
     };
 
     fn at(seconds: i64) -> Timestamp {

@@ -24,8 +24,7 @@ pub use failure::Failure;
 pub use run::{Run, Settings};
 
 use crate::{
-    accesslink::call::TransactionAddress,
-    model::{Kind, TransactionalKind},
+    model::{Kind, TransactionAddress, TransactionalKind},
     store::{event::Counts, lease::KindRow},
 };
 use commit::commit;

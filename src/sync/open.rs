@@ -8,11 +8,10 @@ use super::{
 use crate::{
     accesslink::{
         Answer, Call, Error, Operation, address,
-        call::TransactionAddress,
         error::{Broken, Meaning},
         wire,
     },
-    model::TransactionalKind,
+    model::{TransactionAddress, TransactionalKind},
 };
 
 /// What there is to go on with.

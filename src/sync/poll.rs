@@ -30,6 +30,9 @@ use crate::{
 /// The item that stands for an answer as a whole, when it cannot be cut into nights.
 const WHOLE_ANSWER: &str = "list";
 
+/// Cuts an answer into nights.
+type Cut = fn(&[u8]) -> Result<Vec<&str>, Unreadable>;
+
 /// One night as it was sent.
 struct Item<'a> {
     name: String,
@@ -39,7 +42,7 @@ struct Item<'a> {
 
 /// Brings a kind in step that has an endpoint of its own.
 pub(super) async fn poll(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Result<(), Failure> {
-    let (call, cut): (_, fn(&[u8]) -> Result<Vec<&str>, Unreadable>) = match kind {
+    let (call, cut): (Call, Cut) = match kind {
         Kind::Sleep => (Call::list_sleep(), wire::sleep_nights),
         Kind::NightlyRecharge => (Call::list_nightly_recharge(), wire::nightly_recharges),
         Kind::Exercise | Kind::Activity | Kind::PhysicalInformation => return Ok(()),

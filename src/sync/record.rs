@@ -8,8 +8,7 @@ use super::{
     rows::{Origins, Record, Rows, rows},
 };
 use crate::{
-    accesslink::call::TransactionAddress,
-    model::Kind,
+    model::{Kind, TransactionAddress},
     store::{
         Tx,
         event::Counts,

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// No wait is longer, on the slowest machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use polar_sync::queue::{LaneName, Message, Verdict};
 use tokio::sync::Notify;
 
-use super::harness::{Server, Setup, Worker, eventually, within};
+use super::harness::{Server, Setup, Worker, eventually, takes, within};
 
 const GOOD: &str = r#"{"v":1,"user_id":"user_001"}"#;
 
@@ -119,7 +119,7 @@ async fn shutdowns_under_load_lose_and_double_nothing() {
     const SHUTDOWNS: usize = 10;
     let server = Server::start().await;
     let messages: Vec<_> = (0..JOBS)
-        .map(|n| Message::for_user(format!("user_{n}")))
+        .map(|n| Message::for_user(format!("user_{n}").parse().unwrap()))
         .collect();
     server
         .enqueuer()
@@ -134,7 +134,7 @@ async fn shutdowns_under_load_lose_and_double_nothing() {
         Worker::start(&server, Setup::default(), move |delivery| {
             let (runs, done) = (runs.clone(), done.clone());
             async move {
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                takes(Duration::from_millis(3)).await;
                 *runs.lock().unwrap().entry(delivery.entry_id).or_default() += 1;
                 done.fetch_add(1, Ordering::SeqCst);
                 Verdict::Ack
@@ -170,7 +170,7 @@ async fn crashes_under_load_lose_nothing() {
     const CRASHES: usize = 3;
     let server = Arc::new(Server::start().await);
     let messages: Vec<_> = (0..JOBS)
-        .map(|n| Message::for_user(format!("user_{n}")))
+        .map(|n| Message::for_user(format!("user_{n}").parse().unwrap()))
         .collect();
     let enqueuer = server.enqueuer().await;
     enqueuer
@@ -184,7 +184,7 @@ async fn crashes_under_load_lose_nothing() {
             Worker::start(&server, Setup::default(), move |delivery| {
                 let done = done.clone();
                 async move {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    takes(Duration::from_millis(5)).await;
                     done.lock().unwrap().insert(delivery.entry_id);
                     Verdict::Ack
                 }

@@ -56,6 +56,11 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: 
     .await;
 }
 
+/// A toy job, or a pause of a service, that takes a while. Nothing is asserted of how long it took.
+pub(crate) async fn takes(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// A redis-server of its own, gone with the test.
 pub(crate) struct Server {
     folder: PathBuf,
@@ -97,7 +102,7 @@ impl Server {
     /// Stands still for a while, as a busy disk or a migrating machine makes it.
     pub(crate) async fn freeze(&self, pause: Duration) {
         self.signal("-STOP").await;
-        tokio::time::sleep(pause).await;
+        takes(pause).await;
         self.signal("-CONT").await;
     }
 

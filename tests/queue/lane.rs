@@ -8,7 +8,7 @@ use polar_sync::queue::publish::{dead_entry, rejected_entry};
 use polar_sync::queue::{Delivery, LaneName, Message, Rejection, Verdict};
 use tokio::sync::Notify;
 
-use super::harness::{DEADLINE, Server, Setup, Worker, eventually, job, timing};
+use super::harness::{DEADLINE, Server, Setup, Worker, eventually, job, takes, timing};
 
 const GOOD: &str = r#"{"v":1,"user_id":"user_001"}"#;
 
@@ -139,7 +139,7 @@ async fn entries_that_always_wait_leave_room_for_new_ones() {
     let mut worker = Worker::start(&server, setup, |delivery| async move {
         if job(&delivery) == "never" {
             // Due again before the others have had their turn.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            takes(Duration::from_millis(1)).await;
             Verdict::Wait(Duration::ZERO)
         } else {
             Verdict::Ack
@@ -220,7 +220,7 @@ async fn a_long_job_is_not_taken_from_a_live_worker() {
     let server = Server::start().await;
     let long = timing().idle_limit * 3;
     let toy = move |_| async move {
-        tokio::time::sleep(long).await;
+        takes(long).await;
         Verdict::Ack
     };
     let mut first = Worker::start(&server, Setup::default(), toy).await;
@@ -378,7 +378,7 @@ async fn a_full_lane_delays_no_other() {
     };
     let mut worker = Worker::start(&server, setup, |delivery| async move {
         if delivery.lane == LaneName::Periodic {
-            tokio::time::sleep(DEADLINE).await;
+            takes(DEADLINE).await;
         }
         Verdict::Ack
     })

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn our_longest_message_is_within_the_limit() {
         let message = Message {
-            user_id: "x".repeat(USER_ID_MAX),
+            user_id: "x".repeat(UserId::MAX_LENGTH).parse().unwrap(),
             include: Some(vec![Detail::Samples, Detail::Zones, Detail::Route]),
             kinds: Some(Kind::ALL.to_vec()),
             // The JSON of a control character is the longest, six bytes.

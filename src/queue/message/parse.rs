@@ -194,6 +194,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::Detail;
 
     fn message_for(user_id: &str) -> Message {
         Message::for_user(user_id.parse().unwrap())
