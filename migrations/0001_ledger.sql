@@ -2,7 +2,7 @@
 -- Private to polar-sync; readers use the schema api_v1. Every key begins with connection_id, so that
 -- tables can be partitioned or distributed by it unchanged.
 
-CREATE SCHEMA polar_sync;
+CREATE SCHEMA IF NOT EXISTS polar_sync;
 
 -- Every deadline in SQL reads this clock, so that tests can move time for all processes at once.
 CREATE TABLE polar_sync.clock (

@@ -48,16 +48,22 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let sources = Sources::of_process(config, settings);
     let loaded = sources.load()?;
     telemetry::init(&loaded.config.telemetry)?;
-    let command = dispatch(cli.command, loaded, Output::new(json));
+    let command = dispatch(cli.command, sources, loaded, Output::new(json));
     Runtime::new()?.block_on(command)
 }
 
-async fn dispatch(command: Command, loaded: Loaded, mut output: Output) -> anyhow::Result<()> {
+async fn dispatch(
+    command: Command,
+    sources: Sources,
+    loaded: Loaded,
+    mut output: Output,
+) -> anyhow::Result<()> {
+    let config = &loaded.config;
     match command {
-        Command::Worker => role::worker(&loaded.config, role::until_told_to_stop()?).await,
-        Command::Scheduler => role::scheduler(&loaded.config, role::until_told_to_stop()?).await,
-        Command::All => role::all(&loaded.config, role::until_told_to_stop()?).await,
-        Command::Migrate => ops::migrate::run(&loaded.config, &mut output).await,
+        Command::Worker => role::worker(config, sources, role::until_told_to_stop()?).await,
+        Command::Scheduler => role::scheduler(config, sources, role::until_told_to_stop()?).await,
+        Command::All => role::all(config, sources, role::until_told_to_stop()?).await,
+        Command::Migrate => ops::migrate::run(config, &mut output).await,
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
     }
 }

@@ -17,28 +17,36 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::Config,
+    config::{Brake, Config, Sources},
     telemetry::{health::HealthServer, metrics::Metrics},
 };
 pub use ground::{Ground, connect_postgres, connect_redis};
 pub use signal::until_told_to_stop;
 
-/// Runs jobs, until told to stop.
-pub async fn worker(config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+/// Runs jobs, until told to stop. The brake follows `sources` at every SIGHUP.
+pub async fn worker(
+    config: &Config,
+    sources: Sources,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     config.for_worker()?;
-    run(config, stop, &[Part::Worker]).await
+    run(config, sources, stop, &[Part::Worker]).await
 }
 
 /// Decides who is due, until told to stop.
-pub async fn scheduler(config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn scheduler(
+    config: &Config,
+    sources: Sources,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     config.for_scheduler()?;
-    run(config, stop, &[Part::Scheduler]).await
+    run(config, sources, stop, &[Part::Scheduler]).await
 }
 
 /// Both in one process.
-pub async fn all(config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn all(config: &Config, sources: Sources, stop: CancellationToken) -> anyhow::Result<()> {
     config.for_worker()?;
-    run(config, stop, &[Part::Worker, Part::Scheduler]).await
+    run(config, sources, stop, &[Part::Worker, Part::Scheduler]).await
 }
 
 /// What a process can be.
@@ -48,7 +56,14 @@ enum Part {
     Scheduler,
 }
 
-async fn run(config: &Config, stop: CancellationToken, parts: &[Part]) -> anyhow::Result<()> {
+async fn run(
+    config: &Config,
+    sources: Sources,
+    stop: CancellationToken,
+    parts: &[Part],
+) -> anyhow::Result<()> {
+    let brake = Brake::new(&config.sync);
+    signal::reload_when_told(sources, brake.clone())?;
     let metrics = Metrics::install()?;
     let health = HealthServer::bind(config.telemetry.metrics_listen.get(), metrics).await?;
     let ground = Arc::new(Ground::lay(config).await?);
@@ -65,7 +80,7 @@ async fn run(config: &Config, stop: CancellationToken, parts: &[Part]) -> anyhow
     }
     tracing::info!(process = ground.name, "running");
     let worked = if parts.contains(&Part::Worker) {
-        worker::run(config, &ground, &stop).await
+        worker::run(config, &ground, brake, &stop).await
     } else {
         stop.cancelled().await;
         Ok(())

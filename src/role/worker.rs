@@ -19,11 +19,11 @@ use crate::{
 pub(super) async fn run(
     config: &Config,
     ground: &Arc<Ground>,
+    brake: Brake,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let keyring = Keyring::from_config(&config.security)?;
     ground.store.check_keys(&keyring).await?;
-    let brake = Brake::new(&config.sync);
     let keeper = Keeper::default();
     let (outlet, publishing) = outlet();
     // Keeper and publisher outlive the lanes: draining runs need them.

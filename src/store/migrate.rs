@@ -1,11 +1,22 @@
 //! The schema: bringing it up to date, and checking that it fits this version.
 
+use std::sync::LazyLock;
+
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
 use super::{Store, StoreError};
 
+/// Which migrations are applied. Named with its schema: an unqualified name would be looked for in a
+/// schema of the user's name first, and a user `polar_sync` has one after the first migration.
+const TABLE: &str = "polar_sync.schema_migration";
+
 /// The migrations of this version.
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!();
+    migrations.create_schema("polar_sync");
+    migrations.dangerous_set_table_name(TABLE);
+    migrations
+});
 
 /// The schema does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -82,18 +93,21 @@ impl Store {
     }
 
     async fn schema_version(&self) -> Result<i64, SchemaError> {
-        let mut connection = self
-            .pool()
-            .acquire()
-            .await
-            .map_err(StoreError::while_doing("read the schema's version"))?;
-        let table = &MIGRATIONS.table_name;
-        connection
-            .ensure_migrations_table(table)
-            .await
-            .map_err(SchemaError::Failed)?;
+        let reading = "read the schema's version";
+        let exists = sqlx::query_scalar!(
+            r#"SELECT to_regclass($1::text) IS NOT NULL AS "exists!""#,
+            TABLE
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing(reading))?;
+        if !exists {
+            return Ok(0);
+        }
+        let connection = self.pool().acquire().await;
         let applied = connection
-            .list_applied_migrations(table)
+            .map_err(StoreError::while_doing(reading))?
+            .list_applied_migrations(TABLE)
             .await
             .map_err(SchemaError::Failed)?;
         Ok(applied

@@ -22,10 +22,10 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL is not one of Postgres.
-    #[error("database.url is not a Postgres URL; expected postgres://user@host/database")]
+    #[error("database.url is not a Postgres URL")]
     Url(#[source] sqlx::Error),
     /// No connection within the time-out.
-    #[error("Postgres cannot be reached; check database.url and that the server runs")]
+    #[error("Postgres cannot be reached")]
     Unreachable(#[source] sqlx::Error),
 }
 
@@ -43,6 +43,11 @@ impl Store {
             .await
             .map_err(ConnectError::Unreachable)?;
         Ok(Self { pool })
+    }
+
+    /// Closes every connection of the pool.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// Begins a Postgres transaction; `name` is its label in metrics.

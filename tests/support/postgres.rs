@@ -15,7 +15,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
+use polar_sync::store::Store;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 /// Where Debian and Ubuntu keep the server's programs, by version.
@@ -100,16 +101,10 @@ impl Server {
     }
 
     async fn migrate_template(&self) {
-        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-        let migrator = Migrator::new(migrations)
-            .await
-            .expect("readable migrations");
-        let mut template = connect(&self.url(TEMPLATE)).await;
-        migrator
-            .run(&mut template)
-            .await
-            .expect("migrations that run");
-        template.close().await.expect("a closed connection");
+        let template = Store::connect(&self.url(TEMPLATE), 1).await;
+        let template = template.expect("a connection");
+        template.migrate().await.expect("migrations that run");
+        template.close().await;
     }
 
     async fn execute(&self, statement: &str) {
