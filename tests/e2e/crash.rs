@@ -4,7 +4,7 @@
 use rstest::rstest;
 use serde_json::json;
 
-use super::world::World;
+use super::world::{FIRST_ACCOUNT, World};
 
 /// Holds the first request of an operation; the fault's id.
 async fn hold(world: &World, operation: &str, when: &str) -> String {
@@ -56,6 +56,7 @@ async fn a_worker_killed_at_a_stage_loses_nothing(#[case] operation: &str, #[cas
         .await;
     let heir = world.spawn("worker");
     world.until_in_step().await;
+    world.assert_content(FIRST_ACCOUNT).await;
     world.assert_honest().await;
     heir.stop().await;
     scheduler.stop().await;

@@ -1,6 +1,6 @@
 //! The plain life: everything that Polar offers is stored once, and committed.
 
-use super::world::World;
+use super::world::{FIRST_ACCOUNT, World};
 
 #[tokio::test]
 async fn everything_offered_is_stored_once_and_committed() {
@@ -12,6 +12,9 @@ async fn everything_offered_is_stored_once_and_committed() {
     );
     world.until_in_step().await;
     world.assert_honest().await;
+    for number in 0..3 {
+        world.assert_content(FIRST_ACCOUNT + number).await;
+    }
     assert_eq!(scheduler.stop().await, Some(0));
     for worker in workers {
         assert_eq!(worker.stop().await, Some(0));

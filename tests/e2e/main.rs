@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod canary;
 mod crash;
 mod faults;
 mod life_cycle;

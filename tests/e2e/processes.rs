@@ -4,8 +4,9 @@ use std::{path::PathBuf, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
 };
 use uuid::Uuid;
 
@@ -162,19 +163,29 @@ impl Sim {
 /// A role of polar-sync in a process of its own.
 pub(crate) struct Role {
     child: Child,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Role {
-    pub(crate) fn spawn(role: &str, environment: &[(String, String)]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+    pub(crate) fn spawn(role: &str, environment: &[(String, String)], log: Stdio) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
             .arg(role)
             .envs(environment.iter().cloned())
             .env("POLAR_SYNC__TELEMETRY__METRICS_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { child }
+        // Read at once: a full pipe would stop the process.
+        let log = child.stderr.take().map(|mut log| {
+            tokio::spawn(async move {
+                let mut text = String::new();
+                log.read_to_string(&mut text).await.unwrap();
+                text
+            })
+        });
+        Self { child, log }
     }
 
     /// Sends a signal, for example `-STOP`.
@@ -191,6 +202,16 @@ impl Role {
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and everything that was logged.
+    pub(crate) async fn stop_and_read(mut self) -> String {
+        let log = self
+            .log
+            .take()
+            .expect("a process that was spawned with its log kept");
+        self.stop().await;
+        log.await.unwrap()
     }
 
     /// SIGTERM, and the exit code.

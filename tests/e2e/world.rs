@@ -1,6 +1,6 @@
 //! A small world: Postgres, Redis, the simulator, connected users, and processes of polar-sync.
 
-use std::{future::Future, time::Duration};
+use std::{collections::HashSet, future::Future, process::Stdio, time::Duration};
 
 use polar_sync::{
     accesslink::oauth::TokenSet,
@@ -91,7 +91,30 @@ impl World {
 
     /// Spawns a role.
     pub(crate) fn spawn(&self, role: &str) -> Role {
-        Role::spawn(role, &self.settings)
+        Role::spawn(role, &self.settings, Stdio::inherit())
+    }
+
+    /// Spawns a role whose log is kept.
+    pub(crate) fn spawn_logged(&self, role: &str) -> Role {
+        Role::spawn(role, &self.settings, Stdio::piped())
+    }
+
+    /// Every key and value in Redis.
+    pub(crate) async fn everything_in_redis(&self) -> Vec<String> {
+        let keys: Vec<String> = self.redis.command(&["KEYS", "*"]).await;
+        let mut everything = keys.clone();
+        for key in &keys {
+            let kind: String = self.redis.command(&["TYPE", key]).await;
+            let command: &[&str] = match kind.as_str() {
+                "stream" => &["XRANGE", key, "-", "+"],
+                "hash" => &["HGETALL", key],
+                "string" => &["GET", key],
+                other => panic!("{key} is a {other}, which nobody looks into"),
+            };
+            let value: redis::Value = self.redis.command(command).await;
+            everything.push(String::from_utf8_lossy(format!("{value:?}").as_bytes()).into_owned());
+        }
+        everything
     }
 
     /// Connects the first accounts as `user_001` and so on, as an import would.
@@ -101,8 +124,8 @@ impl World {
         }
     }
 
-    /// Connects one account, numbered from 0.
-    pub(crate) async fn connect_one(&self, number: u32) {
+    /// Connects one account, numbered from 0; its access token.
+    pub(crate) async fn connect_one(&self, number: u32) -> String {
         let account = FIRST_ACCOUNT + i64::from(number);
         let path = format!("/users/{account}/token");
         let tokens = self.sim.post(&path, json!({ "registered": false })).await;
@@ -129,6 +152,7 @@ impl World {
             .await
             .wake(&user_id, request.lane, request.cause, request.task_id)
             .await;
+        tokens.access_token.expose().to_owned()
     }
 
     fn keyring(&self) -> Keyring {
@@ -236,6 +260,36 @@ impl World {
         differences
     }
 
+    /// Every sub-resource that Polar has of an account is kept byte for byte.
+    pub(crate) async fn assert_content(&self, account: i64) {
+        let ledger = self.sim.get(&format!("/ledger/users/{account}")).await;
+        let mut db = PgConnection::connect(self.database.url()).await.unwrap();
+        let rows = sqlx::raw_sql(RAW_PARTS).fetch_all(&mut db).await.unwrap();
+        let kept: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
+        let mut compared = 0;
+        for (kind, items) in ledger["items"].as_object().unwrap() {
+            for item in items.as_array().unwrap() {
+                let name = item.get("id").or(item.get("date")).unwrap();
+                let name = name
+                    .as_str()
+                    .map_or_else(|| name.to_string(), str::to_owned);
+                for (part, body) in item["parts"].as_object().unwrap() {
+                    if UNUSED_PARTS.contains(&part.as_str()) {
+                        continue;
+                    }
+                    let wanted =
+                        format!("{kind} {name} {part} {}", body["sha256"].as_str().unwrap());
+                    assert!(
+                        kept.contains(&wanted),
+                        "not kept as it was served: {wanted}"
+                    );
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 0, "the ledger holds something to compare");
+    }
+
     /// What no honest client does, as the simulator saw it.
     pub(crate) async fn assert_honest(&self) {
         let ledger = self.sim.get("/ledger").await;
@@ -277,6 +331,13 @@ const COUNTS: [(&str, &str); 11] = [
         "SELECT count(*) FROM api_v1.timeseries t JOIN api_v1.sleeps s ON s.sleep_id = t.record_id",
     ),
 ];
+
+/// Everything that is kept raw, as the ledger names it.
+const RAW_PARTS: &str = "SELECT kind || ' ' || item || ' ' || part || ' ' || encode(sha256, 'hex')
+    FROM polar_sync.raw_item WHERE sha256 IS NOT NULL";
+
+/// Files that hold nothing which other parts do not.
+const UNUSED_PARTS: [&str; 2] = ["fit", "tcx"];
 
 const WORKOUT_SAMPLES: &str =
     "SELECT count(*) FROM api_v1.timeseries t JOIN api_v1.workouts w ON w.workout_id = t.record_id";
