@@ -17,4 +17,5 @@ mod queue;
 mod standing;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 mod world;
