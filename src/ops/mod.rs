@@ -10,5 +10,6 @@
 pub mod config;
 pub mod migrate;
 mod output;
+pub mod servers;
 
 pub use output::Output;
