@@ -6,12 +6,14 @@
 //!
 //! To add a state: its variant in `model`, its place in [`standing`], and a row in the README.
 
+mod authorize;
 mod connect;
 mod guard;
 mod seal;
 mod session;
 mod standing;
 
+pub use authorize::{AuthorizeError, Authorized, Grant, Registration, authorize};
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use session::{Access, Session, SessionError};
