@@ -8,6 +8,7 @@
 //! `main.rs`.
 
 pub mod config;
+pub mod demo;
 pub mod migrate;
 mod output;
 pub mod servers;
