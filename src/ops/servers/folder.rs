@@ -22,7 +22,7 @@ trap 'rm -rf "$dir"' EXIT
 trap '' HUP INT TERM
 chmod 711 "$dir"
 echo "$dir"
-exec >/dev/null
+exec >/dev/null 2>&1
 read -r _ || true
 looks=0
 while [ -e "$dir/postgres/data/postmaster.pid" ] && [ "$looks" -lt 300 ]; do

@@ -95,10 +95,12 @@ impl Leashed {
         self.child.wait().await
     }
 
-    /// `kill -9`.
+    /// `kill -9`, if it runs.
     pub async fn kill(&mut self) -> io::Result<()> {
-        self.child.start_kill()?;
-        self.ended().await?;
+        if self.id().is_some() {
+            self.child.start_kill()?;
+            self.ended().await?;
+        }
         Ok(())
     }
 }

@@ -125,10 +125,9 @@ impl Programs {
 
     async fn serve(&self, folder: &Path, durability: Durability) -> Result<Leashed, ServerError> {
         let log = folder.join("log");
-        let written = fs::File::create(&log);
-        let written = written.map_err(ServerError::while_doing("write PostgreSQL's log"))?;
-        let errors = written.try_clone();
-        let errors = errors.map_err(ServerError::while_doing("write PostgreSQL's log"))?;
+        let failed = || ServerError::while_doing("write PostgreSQL's log");
+        let written = fs::File::create(&log).map_err(failed())?;
+        let errors = written.try_clone().map_err(failed())?;
         let mut command = leash::command(self.folder.join(NAME), StopBy::Int);
         command
             .arg("-D")

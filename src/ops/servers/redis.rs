@@ -89,8 +89,9 @@ impl Redis {
 
 async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
     let log = folder.join("log");
-    let written = std::fs::File::create(&log);
-    let written = written.map_err(ServerError::while_doing("write the log of Redis"))?;
+    let failed = || ServerError::while_doing("write the log of Redis");
+    let written = std::fs::File::create(&log).map_err(failed())?;
+    let errors = written.try_clone().map_err(failed())?;
     let appends = match keeps {
         Keeps::Nothing => "no",
         Keeps::Everything => "yes",
@@ -115,7 +116,7 @@ async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
             "always",
         ])
         .stdout(written)
-        .stderr(std::process::Stdio::inherit());
+        .stderr(errors);
     let process = Leashed::spawn(&mut command);
     let mut process = process.map_err(ServerError::while_doing("start Redis"))?;
     let socket = folder.join(SOCKET);
