@@ -65,6 +65,7 @@ async fn dispatch(
         Command::All => role::all(config, sources, role::until_told_to_stop()?).await,
         Command::Migrate => ops::migrate::run(config, &mut output).await,
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
+        Command::Demo(args) => ops::demo::run(&args, &sources.environment, &mut output).await,
     }
 }
 

@@ -8,7 +8,9 @@
 //! `main.rs`.
 
 pub mod config;
+pub mod demo;
 pub mod migrate;
 mod output;
+pub mod servers;
 
 pub use output::Output;
