@@ -8,7 +8,19 @@
 //! `main.rs`.
 
 pub mod config;
+mod consent;
+pub mod dead;
+pub mod enqueue;
+pub mod explain;
+pub mod keys;
 pub mod migrate;
 mod output;
+mod reach;
+pub mod status;
+mod table;
+pub mod transactions;
+pub mod users;
+mod when;
+mod words;
 
 pub use output::Output;
