@@ -8,11 +8,13 @@
 
 mod connect;
 mod guard;
+mod refresh;
 mod seal;
 mod session;
 mod standing;
 
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
+pub use refresh::RefreshError;
 pub use session::{Access, Session, SessionError};
-pub use standing::{Standing, ask, register};
+pub use standing::{Standing, ask, ask_witness, register};

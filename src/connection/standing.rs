@@ -19,7 +19,18 @@ pub enum Standing {
 /// Asks how the user stands.
 pub async fn ask(session: &Session) -> Result<Standing, SessionError> {
     let polar_user_id = session.connection().polar_user_id;
-    match session.send(&Call::get_user(polar_user_id)).await {
+    read(session.send(&Call::get_user(polar_user_id)).await)
+}
+
+/// Asks how the user stands, as a witness for somebody else: its own tokens are left as they are,
+/// since a run of its own may be refreshing them.
+pub async fn ask_witness(session: &Session) -> Result<Standing, SessionError> {
+    let polar_user_id = session.connection().polar_user_id;
+    read(session.send_as_it_is(&Call::get_user(polar_user_id)).await)
+}
+
+fn read(answer: Result<Answer, SessionError>) -> Result<Standing, SessionError> {
+    match answer {
         Ok(Answer::Body(_) | Answer::Done) => Ok(Standing::Good),
         Ok(Answer::Empty) => Ok(Standing::Unknown),
         Err(SessionError::Call(error)) => match error.meaning {

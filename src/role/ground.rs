@@ -143,7 +143,7 @@ impl Ground {
 
     async fn follow(&self) -> Result<(), crate::store::StoreError> {
         self.clock.set_shift(self.store.clock_shift().await?);
-        self.pace.set(self.store.stretch().await?);
+        self.pace.set(self.store.pace().await?);
         Ok(())
     }
 }

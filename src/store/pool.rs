@@ -12,6 +12,11 @@ use super::{StoreError, Tx};
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// No statement takes longer, and no transaction stands still longer: a process that froze in the
+/// middle of one gives its locks back, so that another can take over.
+const SESSION_LIMITS: &str =
+    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10s'";
+
 /// The database of polar-sync.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -39,6 +44,12 @@ impl Store {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(SESSION_LIMITS).execute(connection).await?;
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await
             .map_err(ConnectError::Unreachable)?;

@@ -5,6 +5,7 @@ use std::{
     ops::RangeInclusive,
 };
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::{
@@ -28,6 +29,9 @@ use crate::{
 
 /// A batch is recorded when it holds this much, whatever else is waiting.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// After so many items that could not be fetched, and none that could, the others are not tried.
+const SUSPECT_ITEMS: usize = 3;
 
 /// The ids of Polar's sample types. Source: AccessLink documentation, "Exercise sample types".
 const KNOWN_SAMPLE_TYPES: RangeInclusive<u8> = 0..=11;
@@ -130,6 +134,10 @@ impl Listed {
         };
         let urls =
             wire::transaction_items(self.address.kind, &body).map_err(|_| error(Broken::Shape))?;
+        // A transaction is opened for something: what lists nothing is not to be committed.
+        if urls.is_empty() {
+            return Err(error(Broken::Shape).into());
+        }
         let origin = run.session.client().origin();
         self.items.clear();
         for (position, url) in urls.iter().enumerate() {
@@ -164,6 +172,22 @@ impl Listed {
                 self.durable.insert(item.item_id);
             }
         }
+    }
+
+    /// The error that all items seem to have, when it is hardly theirs: an outage, or a consent that is
+    /// missing.
+    fn of_all(&self, batch: &[FetchedItem]) -> Option<Error> {
+        let errors: Vec<_> = batch
+            .iter()
+            .map_while(|item| item.broken.as_ref())
+            .collect();
+        let is_of_all = self.durable.is_empty()
+            && (SUSPECT_ITEMS..=batch.len()).contains(&errors.len())
+            && errors.iter().all(|error| !error.meaning.is_of_one_item());
+        errors
+            .first()
+            .filter(|_| is_of_all)
+            .map(|error| (*error).clone())
     }
 
     /// Whether an earlier transaction left this part here.
@@ -214,6 +238,10 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
                 listed.pending.remove(&item.item_id);
                 listed.fetched.insert(item.item_id);
                 batch.items.push(item);
+                if let Some(error) = listed.of_all(&batch.items) {
+                    batch.trouble = Some(Trouble::Failed(error.into()));
+                    break;
+                }
             }
             Err(failure) => {
                 batch.trouble = Some(Trouble::Failed(failure));
@@ -240,16 +268,17 @@ async fn fetch_item(
         parts: Vec::new(),
         broken: None,
     };
-    let summary = item.take(run.send(&Call::get_item(&address, item_id)).await)?;
-    let Some(Fetched::Body(body)) = &summary else {
-        item.parts
-            .extend(summary.map(|absent| (SUMMARY.to_owned(), absent)));
+    let Some(summary) = item.take(run.send(&Call::get_item(&address, item_id)).await)? else {
         return Ok(item);
     };
-    let outline = outline(address.kind, body, run.wanted());
+    // Without a summary there may be parts all the same, and a commit deletes them.
+    let body = match &summary {
+        Fetched::Body(body) => body.clone(),
+        Fetched::Absent | Fetched::Missing => Bytes::new(),
+    };
+    let outline = outline(address.kind, &body, run.wanted());
     item.version = outline.version;
-    item.parts
-        .extend(summary.map(|body| (SUMMARY.to_owned(), body)));
+    item.parts.push((SUMMARY.to_owned(), summary));
     for part in outline.parts {
         let fetched = fetch_part(run, address, &mut item, &part, stored).await?;
         if let (ItemPart::Samples, Some(Fetched::Body(list))) = (&part, &fetched) {
@@ -296,18 +325,29 @@ async fn fetch_part(
 
 impl FetchedItem {
     /// Sorts an answer into what was fetched, what is broken (`None`, and noted), and what ends the
-    /// batch.
+    /// batch. An item that cannot be had leaves the others their turn, whatever the cause; what is
+    /// refused to all of a user or client is of no item.
     fn take(&mut self, answer: Result<Answer, Failure>) -> Result<Option<Fetched>, Failure> {
         match answer {
             Ok(Answer::Body(body)) => Ok(Some(Fetched::Body(body))),
             Ok(Answer::Empty | Answer::Done) => Ok(Some(Fetched::Absent)),
             Err(Failure::Call(error)) => match error.meaning {
                 Meaning::NotFound => Ok(Some(Fetched::Missing)),
-                Meaning::Broken(_) | Meaning::Redirected(_) => {
+                Meaning::Broken(_)
+                | Meaning::Redirected(_)
+                | Meaning::Forbidden
+                | Meaning::Conflict
+                | Meaning::Unexpected(_)
+                | Meaning::ServerFailed(_)
+                | Meaning::TimedOut
+                | Meaning::ConnectionFailed => {
                     self.broken.get_or_insert(error);
                     Ok(None)
                 }
-                _ => Err(Failure::Call(error)),
+                Meaning::Unauthorized
+                | Meaning::RateLimited
+                | Meaning::WindowClosed(_)
+                | Meaning::CircuitOpen { .. } => Err(Failure::Call(error)),
             },
             Err(failure) => Err(failure),
         }

@@ -18,4 +18,5 @@ mod queue;
 mod standing;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 mod world;

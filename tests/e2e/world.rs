@@ -131,9 +131,21 @@ impl World {
 
     /// Connects one account, numbered from 0; its access token.
     pub(crate) async fn connect_one(&self, number: u32) -> String {
+        self.connect_by(number, json!({ "registered": false }))
+            .await
+    }
+
+    /// Connects one account with a token that can be refreshed.
+    pub(crate) async fn connect_with_refresh_token(&self, number: u32) {
+        let wish = json!({ "registered": false, "refresh": true });
+        self.connect_by(number, wish).await;
+    }
+
+    /// Connects one account with the token that the simulator gives for this wish.
+    pub(crate) async fn connect_by(&self, number: u32, wish: Value) -> String {
         let account = FIRST_ACCOUNT + i64::from(number);
         let path = format!("/users/{account}/token");
-        let tokens = self.sim.post(&path, json!({ "registered": false })).await;
+        let tokens = self.sim.post(&path, wish).await;
         let text = |key: &str| tokens[key].as_str().map(|token| token.to_owned().into());
         let tokens = TokenSet {
             access_token: text("access_token").unwrap(),
