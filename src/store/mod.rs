@@ -17,6 +17,8 @@ pub mod lacking;
 pub mod leader;
 pub mod lease;
 mod migrate;
+pub mod operator;
+pub mod overview;
 pub mod plan;
 mod pool;
 pub mod raw;

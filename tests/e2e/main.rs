@@ -13,6 +13,7 @@ mod canary;
 mod crash;
 mod faults;
 mod life_cycle;
+mod operators;
 mod processes;
 mod queue;
 mod standing;

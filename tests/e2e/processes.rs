@@ -4,7 +4,7 @@ use std::{borrow::Cow, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
 };
@@ -173,6 +173,37 @@ impl Role {
             .await
             .unwrap()
             .code()
+    }
+}
+
+/// What a command said before it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command of polar-sync to its end, with `input` as its standard input.
+pub(crate) async fn command(line: &str, environment: &[(String, String)], input: &str) -> Said {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+        .args(line.split_whitespace())
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let ended = within("the end of a command", child.wait_with_output()).await;
+    let output = ended.unwrap();
+    Said {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

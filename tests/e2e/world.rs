@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
-    processes::{Role, Sim},
+    processes::{self, Role, Said, Sim},
     support::postgres::TestDatabase,
     test_redis::TestRedis,
 };
@@ -102,6 +102,11 @@ impl World {
     /// Spawns a role whose log is kept.
     pub(crate) fn spawn_logged(&self, role: &str) -> Role {
         Role::spawn(role, &self.settings, Stdio::piped())
+    }
+
+    /// Runs a command to its end, with `input` as its standard input.
+    pub(crate) async fn command(&self, line: &str, input: &str) -> Said {
+        processes::command(line, &self.settings, input).await
     }
 
     /// Every key and value in Redis.
