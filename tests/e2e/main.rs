@@ -11,6 +11,7 @@
 mod authorize;
 mod canary;
 mod crash;
+mod database;
 mod faults;
 mod life_cycle;
 mod operators;

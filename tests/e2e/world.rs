@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
+    database::Database,
     processes::{self, Role, Said, Sim},
-    support::postgres::TestDatabase,
     test_redis::TestRedis,
 };
 
@@ -43,20 +43,29 @@ pub(crate) struct World {
     pub(crate) sim: Sim,
     pub(crate) redis: TestRedis,
     pub(crate) store: Store,
-    database: TestDatabase,
+    pub(crate) database: Database,
     settings: Vec<(String, String)>,
 }
 
 impl World {
     /// A world with so many accounts of a profile at Polar, none of them connected.
     pub(crate) async fn start(users: u32, profile: &str, simulator: &[&str]) -> Self {
+        Self::start_on(Database::shared().await, users, profile, simulator).await
+    }
+
+    /// A world on this database.
+    pub(crate) async fn start_on(
+        database: Database,
+        users: u32,
+        profile: &str,
+        simulator: &[&str],
+    ) -> Self {
         let users = users.to_string();
         let arguments = [&["--users", &users, "--profile", profile], simulator].concat();
         let (sim, redis) = (
             Sim::start(&arguments).await,
             TestRedis::start(Keeps::Everything).await,
         );
-        let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), 4).await.unwrap();
         let mut world = Self {
             sim,

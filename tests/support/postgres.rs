@@ -51,23 +51,15 @@ impl TestDatabase {
 
 impl Server {
     async fn start() -> Self {
-        let folder = TemporaryFolder::create().await.expect("a folder");
-        let postgres = Postgres::start(folder.path(), Durability::Fast).await;
+        let (postgres, folder) = start().await;
         let server = Self {
-            postgres: postgres.expect("PostgreSQL installed: apt-get install postgresql"),
+            postgres,
             next_database: AtomicU32::new(1),
             _folder: folder,
         };
         server.execute(&format!("CREATE DATABASE {TEMPLATE}")).await;
-        server.migrate_template().await;
+        migrate(&server.url(TEMPLATE)).await;
         server
-    }
-
-    async fn migrate_template(&self) {
-        let template = Store::connect(&self.url(TEMPLATE), 1).await;
-        let template = template.expect("a connection");
-        template.migrate().await.expect("migrations that run");
-        template.close().await;
     }
 
     async fn execute(&self, statement: &str) {
@@ -81,6 +73,21 @@ impl Server {
     fn url(&self, database: &str) -> String {
         self.postgres.url(database)
     }
+}
+
+/// Starts a server.
+pub(crate) async fn start() -> (Postgres, TemporaryFolder) {
+    let folder = TemporaryFolder::create().await.expect("a folder");
+    let postgres = Postgres::start(folder.path(), Durability::Fast).await;
+    let postgres = postgres.expect("PostgreSQL installed: apt-get install postgresql");
+    (postgres, folder)
+}
+
+/// Applies every migration to a database.
+pub(crate) async fn migrate(url: &str) {
+    let store = Store::connect(url, 1).await.expect("a connection");
+    store.migrate().await.expect("migrations that run");
+    store.close().await;
 }
 
 async fn connect(url: &str) -> PgConnection {
