@@ -109,6 +109,27 @@ async fn a_body_replaces_its_absence_and_never_the_other_way() {
 }
 
 #[tokio::test]
+async fn of_answers_with_one_key_the_last_body_is_kept() {
+    let home = Home::new().await;
+    keep(
+        &home,
+        &[
+            part("a", "samples/0", Some(b"first"), at(0)),
+            part("a", "samples/0", Some(b"last"), at(0)),
+            part("a", "samples/0", None, at(0)),
+            part("a", "zones", None, at(0)),
+            part("a", "zones", None, at(0)),
+        ],
+    )
+    .await;
+    let expected = [
+        ("samples/0".to_owned(), Some(b"last".to_vec())),
+        ("zones".to_owned(), None),
+    ];
+    assert_eq!(loaded(&home, "a").await, HashMap::from(expected));
+}
+
+#[tokio::test]
 async fn what_cannot_be_understood_waits_in_quarantine() {
     let home = Home::new().await;
     let body = part("a", "samples/0", Some(b"odd"), at(0));

@@ -102,14 +102,15 @@ pub enum Held {
     Nothing,
 }
 
-/// Keeps answers, in one statement. A body is never replaced by the answer that there is none.
-/// Two answers in `parts` must not have the same key.
+/// Keeps answers, in one statement. A body is never replaced by the answer that there is none. Of
+/// answers with the same key, the last one with a body is kept.
 pub async fn put(
     tx: &mut Tx,
     connection: ConnectionId,
     kind: Kind,
     parts: &[RawPart],
 ) -> Result<(), StoreError> {
+    let parts = distinct(parts);
     let bodies = || parts.iter().map(|part| part.body.as_ref());
     let items: Vec<_> = parts.iter().map(|part| part.item.as_str()).collect();
     let versions: Vec<_> = parts.iter().map(|part| part.version.as_str()).collect();
@@ -153,6 +154,22 @@ pub async fn put(
     .await
     .map_err(StoreError::while_doing("keep raw bodies"))?;
     Ok(())
+}
+
+/// One answer a key: no statement can write a row twice.
+fn distinct(parts: &[RawPart]) -> Vec<&RawPart> {
+    let mut places = HashMap::new();
+    let mut distinct: Vec<&RawPart> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let key = (&part.item, &part.version, &part.part);
+        let place = *places.entry(key).or_insert(distinct.len());
+        match distinct.get_mut(place) {
+            Some(known) if part.body.is_some() => *known = part,
+            Some(_) => {}
+            None => distinct.push(part),
+        }
+    }
+    distinct
 }
 
 /// The answers that are kept for one version of an item, by part; `None`: there was no body.
