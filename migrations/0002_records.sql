@@ -119,7 +119,7 @@ INSERT INTO polar_sync.series_type (series, unit) VALUES
     ('air_pressure', 'hPa'),
     ('running_cadence', 'spm'),
     ('air_temperature', 'celsius'),
-    ('distance', 'meters'),
+    ('distance', 'm'),
     ('rr_interval', 'ms'),
     ('heart_rate_variability_rmssd', 'ms'),
     ('respiratory_rate', 'brpm'),
@@ -332,7 +332,7 @@ COMMENT ON COLUMN api_v1.workouts.training_load IS 'Polar''s training load.';
 COMMENT ON COLUMN api_v1.workouts.running_index IS 'Polar''s running index.';
 COMMENT ON COLUMN api_v1.workouts.device IS 'Product name of the device.';
 COMMENT ON COLUMN api_v1.workouts.has_route IS 'Whether Polar has a route.';
-COMMENT ON COLUMN api_v1.workouts.samples_state IS 'stored, absent (Polar has none for now), not_requested or gone (Polar no longer has it).';
+COMMENT ON COLUMN api_v1.workouts.samples_state IS 'stored, absent (Polar has none for now, or what it has cannot be read yet), not_requested or gone (Polar no longer has it).';
 COMMENT ON COLUMN api_v1.workouts.zones_state IS 'As samples_state.';
 COMMENT ON COLUMN api_v1.workouts.route_state IS 'As samples_state.';
 COMMENT ON COLUMN api_v1.workouts.revision IS 'From 1; grows with every change of the workout or its parts.';
@@ -503,7 +503,7 @@ COMMENT ON COLUMN api_v1.daily_activities.active_calories_kcal IS 'Kilocalories 
 COMMENT ON COLUMN api_v1.daily_activities.active_s IS 'Active seconds.';
 COMMENT ON COLUMN api_v1.daily_activities.polar_id IS 'Id in activity transactions, of the latest offer.';
 COMMENT ON COLUMN api_v1.daily_activities.created_at IS 'When Polar stored the latest offer.';
-COMMENT ON COLUMN api_v1.daily_activities.step_samples_state IS 'stored, absent (Polar has none for now), not_requested or gone (Polar no longer has it).';
+COMMENT ON COLUMN api_v1.daily_activities.step_samples_state IS 'stored, absent (Polar has none for now, or what it has cannot be read yet), not_requested or gone (Polar no longer has it).';
 COMMENT ON COLUMN api_v1.daily_activities.zone_samples_state IS 'As step_samples_state.';
 
 CREATE VIEW api_v1.activity_zones AS

@@ -31,7 +31,7 @@ pub(super) struct Outline {
 pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) -> Outline {
     let (version, parts) = match kind {
         TransactionalKind::Exercise => {
-            let exercise = wire::decode::<wire::Exercise>(summary).ok();
+            let exercise = understood::<wire::Exercise>(summary);
             let has_route = exercise.as_ref().and_then(|exercise| exercise.has_route);
             let parts = wanted
                 .iter()
@@ -41,12 +41,12 @@ pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) 
             (exercise.map(|exercise| exercise.upload_time), parts)
         }
         TransactionalKind::Activity => {
-            let activity = wire::decode::<wire::Activity>(summary).ok();
+            let activity = understood::<wire::Activity>(summary);
             let parts = vec![ItemPart::StepSamples, ItemPart::ZoneSamples];
             (activity.map(|activity| activity.created), parts)
         }
         TransactionalKind::PhysicalInformation => {
-            let information = wire::decode::<wire::PhysicalInformation>(summary).ok();
+            let information = understood::<wire::PhysicalInformation>(summary);
             (
                 information.map(|information| information.created),
                 Vec::new(),
@@ -59,6 +59,10 @@ pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) 
             .unwrap_or_else(|| content_version(summary)),
         parts,
     }
+}
+
+fn understood<T: serde::de::DeserializeOwned>(summary: &[u8]) -> Option<T> {
+    wire::read(summary).ok().map(|read| read.body)
 }
 
 /// Whether a text of Polar's may be part of a key in the ledger: a short one that Postgres takes.
