@@ -12,6 +12,7 @@ mod canary;
 mod crash;
 mod faults;
 mod life_cycle;
+mod odd;
 mod processes;
 mod queue;
 mod standing;
