@@ -17,7 +17,7 @@ use crate::{
     accesslink::{
         Answer, Call, Error, Operation, address,
         call::ItemPart,
-        error::{Broken, Meaning},
+        error::{Broken, Meaning, Refused},
         wire,
     },
     model::TransactionAddress,
@@ -35,6 +35,9 @@ const SUSPECT_ITEMS: usize = 3;
 
 /// The ids of Polar's sample types. Source: AccessLink documentation, "Exercise sample types".
 const KNOWN_SAMPLE_TYPES: RangeInclusive<u8> = 0..=11;
+
+/// The most series of one exercise that are fetched: five times the types that Polar has.
+const SERIES_MAX: usize = 64;
 
 /// A transaction with what it lists, and how far it is fetched.
 #[derive(Debug)]
@@ -353,28 +356,94 @@ impl FetchedItem {
         }
     }
 
-    /// The series that a list of samples names. A commit deletes the series as well, so when the list
-    /// is not understood, every type that is known is asked for.
+    /// Takes notice of the series that a list of samples names.
     fn series(&mut self, run: &Run<'_>, address: TransactionAddress, list: &[u8]) -> Vec<ItemPart> {
-        let Ok(list) = wire::sample_items(list) else {
-            return KNOWN_SAMPLE_TYPES
-                .map(|id| ItemPart::Sample(id.to_string()))
-                .collect();
-        };
         let origin = run.session.client().origin();
-        let mut series = Vec::new();
-        for url in &list {
-            match address::sample_type(url, origin, &address, self.item_id) {
-                Ok(id) => series.push(ItemPart::Sample(id)),
-                Err(refused) => {
-                    let meaning = Meaning::Broken(Broken::Url(refused));
-                    self.broken.get_or_insert(Error {
-                        operation: Operation::GetPart,
-                        meaning,
-                    });
-                }
-            }
+        let (series, broken) = series_of(list, |url| {
+            address::sample_type(url, origin, &address, self.item_id)
+        });
+        if let Some(broken) = broken {
+            self.broken.get_or_insert(Error {
+                operation: Operation::GetPart,
+                meaning: Meaning::Broken(broken),
+            });
         }
         series
+    }
+}
+
+/// The series that a list of samples names, each once, and why they are not all. A commit deletes the
+/// series as well, so when the list is not understood, every type that is known is asked for.
+fn series_of(
+    list: &[u8],
+    sample_type: impl Fn(&str) -> Result<String, Refused>,
+) -> (Vec<ItemPart>, Option<Broken>) {
+    let Ok(list) = wire::sample_items(list) else {
+        let known = KNOWN_SAMPLE_TYPES.map(|id| ItemPart::Sample(id.to_string()));
+        return (known.collect(), None);
+    };
+    let mut series = BTreeSet::new();
+    let mut broken = None;
+    for url in &list {
+        match sample_type(url) {
+            // One series may be named in two spellings of its address.
+            Ok(id) => {
+                series.insert(ItemPart::Sample(id));
+            }
+            Err(refused) => broken = broken.or(Some(Broken::Url(refused))),
+        }
+    }
+    if series.len() > SERIES_MAX {
+        broken = broken.or(Some(Broken::Shape));
+    }
+    (series.into_iter().take(SERIES_MAX).collect(), broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The series of a list of ids, and whether they are all.
+    fn named(ids: &[String]) -> (Vec<ItemPart>, Option<Broken>) {
+        let list = serde_json::json!({ "samples": ids }).to_string();
+        series_of(list.as_bytes(), |url| {
+            let id = url.trim_end_matches('/').rsplit('/').next();
+            match id {
+                Some("elsewhere") | None => Err(Refused::Host),
+                Some(id) => Ok(id.to_owned()),
+            }
+        })
+    }
+
+    #[test]
+    fn a_series_that_is_named_twice_is_fetched_once() {
+        let urls = [
+            "https://h/samples/3",
+            "https://h/samples/0",
+            "https://w/samples/0/",
+        ];
+        let (series, broken) = named(&urls.map(str::to_owned));
+        let expected = ["0", "3"].map(|id| ItemPart::Sample(id.to_owned()));
+        assert_eq!((series.as_slice(), broken), (&expected[..], None));
+    }
+
+    #[test]
+    fn what_is_not_fetched_of_a_list_is_told() {
+        let (series, broken) = named(&["https://h/elsewhere".to_owned(), "https://h/0".to_owned()]);
+        assert_eq!(series.len(), 1);
+        assert_eq!(broken, Some(Broken::Url(Refused::Host)));
+        let ids: Vec<_> = (0..=SERIES_MAX)
+            .map(|id| format!("https://h/{id}"))
+            .collect();
+        let (series, broken) = named(&ids);
+        assert_eq!((series.len(), broken), (SERIES_MAX, Some(Broken::Shape)));
+        let (series, broken) = named(&ids[1..]);
+        assert_eq!((series.len(), broken), (SERIES_MAX, None));
+    }
+
+    #[test]
+    fn every_known_series_is_asked_for_when_the_list_is_not_understood() {
+        let (series, broken) = series_of(b"[]", |_| Err(Refused::Form));
+        assert_eq!((series.len(), broken), (12, None));
     }
 }

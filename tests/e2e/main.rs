@@ -15,6 +15,7 @@ mod database;
 mod faults;
 mod life_cycle;
 mod operators;
+mod odd;
 mod processes;
 mod queue;
 mod standing;
