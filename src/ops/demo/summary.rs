@@ -143,8 +143,8 @@ impl Summary<'_> {
 
     /// How long the requests would take at the least, window after window, if the quota were Polar's.
     fn minutes_at_true_quota(&self) -> u64 {
-        let short = self.windows.short;
-        minutes_at(short.used, short.limit / u64::from(self.quota_scale))
+        let Windows { short, long } = self.windows;
+        minutes_at(long.used, short.limit / u64::from(self.quota_scale))
     }
 }
 

@@ -21,6 +21,9 @@ use crate::{
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// Between two comparisons: a large ledger takes a while to be added up.
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
+
 /// How long both sides may differ while nothing is under way: a failed kind is tried again by then.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -77,7 +80,7 @@ pub(super) async fn until_in_step(
 ) -> anyhow::Result<Waited> {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     let mut activity = Activity::new();
-    let mut quiet_since = None;
+    let (mut quiet_since, mut compared_at) = (None, None::<Instant>);
     loop {
         looks.tick().await;
         let progress = store.progress().await?;
@@ -94,6 +97,9 @@ pub(super) async fn until_in_step(
             continue;
         }
         let at = *quiet_since.get_or_insert_with(Instant::now);
+        if compared_at.is_some_and(|compared| compared.elapsed() < COMPARE_EVERY) {
+            continue;
+        }
         let (ledger, totals) =
             tokio::try_join!(polar.ledger(), async { Ok(store.totals().await?) })?;
         let waited = Waited {
@@ -105,6 +111,7 @@ pub(super) async fn until_in_step(
         if waited.differences().next().is_none() || at.elapsed() > PATIENCE {
             return Ok(waited);
         }
+        compared_at = Some(Instant::now());
     }
 }
 
