@@ -242,7 +242,9 @@ fn commands_of_the_readme() -> BTreeSet<String> {
         let command = words.next().unwrap();
         // What is written in capitals is an argument.
         match words.next().filter(|word| *word != word.to_uppercase()) {
-            Some(group) => commands.extend(group.split("\\|").map(|sub| format!("{command} {sub}"))),
+            Some(group) => {
+                commands.extend(group.split("\\|").map(|sub| format!("{command} {sub}")));
+            }
             None => {
                 commands.insert(command.to_owned());
             }

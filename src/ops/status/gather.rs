@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::{Interval, LaneStatus, Quota, RUNS_MIN, StateCount, Status, WindowStatus};
 use crate::{
     config::{Config, ServiceUrl},
+    job::due::{NOTIFICATIONS_GRACE, effective_interval},
     ops::reach,
     queue::{Enqueuer, Keys, Permits, Redis, Snapshot, permits::QuotaConfig},
-    store::Store,
+    store::{Store, plan::PaceRow},
     telemetry,
 };
 
@@ -40,7 +41,7 @@ pub(super) async fn gather(
         .map(|(state, count)| StateCount { state, count })
         .collect();
     connections.sort_by_key(|count| count.state);
-    let stretch = store.stretch().await?;
+    let pace = store.pace().await?;
     Ok(Status {
         at: store.now().await?,
         redis_error,
@@ -49,8 +50,11 @@ pub(super) async fn gather(
         runs: store.runs_ended(RUNS_MIN).await?,
         connections,
         quota: quota.as_ref().map(Quota::of),
-        stretch,
-        intervals: intervals(config, stretch),
+        stretch: pace.stretch,
+        notifications_fail: pace
+            .notifications_failing_for
+            .is_some_and(|it| it >= NOTIFICATIONS_GRACE),
+        intervals: intervals(config, pace),
         leaders: store.leaders().await?,
         needs: store.needs().await?,
         quarantined_users: store.quarantined_users(QUARANTINED_USERS_MAX).await?,
@@ -87,15 +91,15 @@ pub(in crate::ops) async fn checkpoint(store: &Store) -> anyhow::Result<Option<S
     Ok(checkpoint.and_then(|checkpoint| serde_json::from_value(checkpoint).ok()))
 }
 
-fn intervals(config: &Config, stretch: f64) -> Vec<Interval> {
+fn intervals(config: &Config, pace: PaceRow) -> Vec<Interval> {
     let kinds = config.sync.kinds.iter().copied();
     kinds
         .map(|kind| {
-            let configured = config.schedule.interval.of(kind);
+            let effective = effective_interval(pace, &config.schedule, kind);
             Interval {
                 kind,
-                configured,
-                effective_s: configured.get().as_secs_f64() * stretch,
+                configured: config.schedule.interval.of(kind),
+                effective_s: effective.as_secs_f64(),
             }
         })
         .collect()

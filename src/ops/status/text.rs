@@ -117,12 +117,18 @@ fn write_intervals(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .map(|interval| format!("{} {}", interval.kind, seconds(interval.effective_s)))
         .collect();
-    let stretch = status.stretch;
+    let (stretch, intervals) = (status.stretch, joined(&intervals));
     writeln!(
         out,
-        "effective intervals (configured x {stretch:.2}): {}",
-        joined(&intervals)
-    )
+        "effective intervals (stretched by {stretch:.2}): {intervals}"
+    )?;
+    if status.notifications_fail {
+        writeln!(
+            out,
+            "Polar's notifications fail: what they would tell of is polled more often"
+        )?;
+    }
+    Ok(())
 }
 
 fn write_leaders(status: &Status, now: Present, out: &mut dyn Write) -> io::Result<()> {
@@ -253,6 +259,7 @@ mod tests {
                 closed_until: Some(at("2026-03-20T12:03:00Z")),
             }),
             stretch: 1.5,
+            notifications_fail: false,
             intervals: vec![Interval {
                 kind: Kind::Exercise,
                 configured: "6h".parse().unwrap(),
