@@ -78,6 +78,8 @@ pub enum Command {
     /// Check or show the configuration in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Run everything on private servers, against the simulator.
+    Demo(DemoArgs),
 }
 
 /// `config`.

@@ -78,6 +78,7 @@ async fn dispatch(
         }
         Command::Keys(command) => ops::keys::run(config, &command, &mut output).await,
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
+        Command::Demo(args) => ops::demo::run(&args, &sources.environment, &mut output).await,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod records;
 pub mod remote;
 pub mod request;
 pub mod run;
+pub mod totals;
 mod tx;
 
 pub use error::StoreError;

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod authorize;
 mod canary;
 mod crash;
 mod faults;
@@ -18,5 +19,7 @@ mod queue;
 mod standing;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/redis.rs"]
+mod test_redis;
 mod trouble;
 mod world;

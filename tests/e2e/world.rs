@@ -4,10 +4,11 @@ use std::{collections::HashSet, future::Future, process::Stdio, time::Duration};
 
 use polar_sync::{
     accesslink::oauth::TokenSet,
-    config::Sources,
+    config::{Config, Sources},
     connection::{NewTokens, Replace, connect},
     job::request::{Desk, plain},
     model::{Cause, ConnectionId, Lane, UserId},
+    ops::servers::Keeps,
     queue::{ClientLimits, Enqueuer, Keys, Redis as QueueRedis},
     secret::Keyring,
     store::Store,
@@ -16,8 +17,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
-    processes::{self, Redis, Role, Said, Sim},
+    processes::{self, Role, Said, Sim},
     support::postgres::TestDatabase,
+    test_redis::TestRedis,
 };
 
 /// No wait is longer, on the slowest machine.
@@ -39,7 +41,7 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 /// A small world.
 pub(crate) struct World {
     pub(crate) sim: Sim,
-    pub(crate) redis: Redis,
+    pub(crate) redis: TestRedis,
     pub(crate) store: Store,
     database: TestDatabase,
     settings: Vec<(String, String)>,
@@ -50,7 +52,10 @@ impl World {
     pub(crate) async fn start(users: u32, profile: &str, simulator: &[&str]) -> Self {
         let users = users.to_string();
         let arguments = [&["--users", &users, "--profile", profile], simulator].concat();
-        let (sim, redis) = (Sim::start(&arguments).await, Redis::start().await);
+        let (sim, redis) = (
+            Sim::start(&arguments).await,
+            TestRedis::start(Keeps::Everything).await,
+        );
         let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), 4).await.unwrap();
         let mut world = Self {
@@ -172,7 +177,8 @@ impl World {
         tokens.access_token.expose().to_owned()
     }
 
-    fn keyring(&self) -> Keyring {
+    /// The configuration of processes that are spawned.
+    pub(crate) fn config(&self) -> Config {
         let environment = self
             .settings
             .iter()
@@ -181,7 +187,11 @@ impl World {
             environment: environment.collect(),
             ..Sources::default()
         };
-        Keyring::from_config(&sources.load().unwrap().config.security).unwrap()
+        sources.load().unwrap().config
+    }
+
+    fn keyring(&self) -> Keyring {
+        Keyring::from_config(&self.config().security).unwrap()
     }
 
     /// Where requests are handed in.

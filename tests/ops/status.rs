@@ -28,7 +28,7 @@ async fn lanes_states_quota_and_needs_are_shown() {
     assert!((exercise["effective_s"].as_f64().unwrap() - 43_200.0).abs() < 1.0);
     assert_eq!(data["quota"]["windows"][0]["window"], "15 min");
     let text = desk.run("status").await;
-    text.told("effective intervals (stretched by 2.00): exercise 12 h");
+    text.told("effective intervals (configured x 2.00): exercise 12 h");
     text.told("`polar-sync users list --state suspect`");
     text.told("no scheduler leads: start `polar-sync scheduler`");
     // Asking leaves nothing behind in Redis but the windows.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Interval, LaneStatus, Quota, RUNS_MIN, StateCount, Status, WindowStatus};
 use crate::{
     config::{Config, ServiceUrl},
-    job::due::{NOTIFICATIONS_GRACE, effective_interval},
+    job::due::effective_interval,
     ops::reach,
     queue::{Enqueuer, Keys, Permits, Redis, Snapshot, permits::QuotaConfig},
     store::{Store, plan::PaceRow},
@@ -51,9 +51,9 @@ pub(super) async fn gather(
         connections,
         quota: quota.as_ref().map(Quota::of),
         stretch: pace.stretch,
-        notifications_fail: pace
+        notifications_failing_s: pace
             .notifications_failing_for
-            .is_some_and(|it| it >= NOTIFICATIONS_GRACE),
+            .map(|failing_for| failing_for.as_secs_f64()),
         intervals: intervals(config, pace),
         leaders: store.leaders().await?,
         needs: store.needs().await?,
@@ -94,13 +94,10 @@ pub(in crate::ops) async fn checkpoint(store: &Store) -> anyhow::Result<Option<S
 fn intervals(config: &Config, pace: PaceRow) -> Vec<Interval> {
     let kinds = config.sync.kinds.iter().copied();
     kinds
-        .map(|kind| {
-            let effective = effective_interval(pace, &config.schedule, kind);
-            Interval {
-                kind,
-                configured: config.schedule.interval.of(kind),
-                effective_s: effective.as_secs_f64(),
-            }
+        .map(|kind| Interval {
+            kind,
+            configured: config.schedule.interval.of(kind),
+            effective_s: effective_interval(pace, &config.schedule, kind).as_secs_f64(),
         })
         .collect()
 }

@@ -33,8 +33,8 @@ struct Status {
     quota: Option<Quota>,
     /// The factor by which the scheduler stretches the configured intervals.
     stretch: f64,
-    /// Whether Polar's notifications fail, so that what they would tell of is polled more often.
-    notifications_fail: bool,
+    /// How long Polar's notifications have been failing; none while they work.
+    notifications_failing_s: Option<f64>,
     intervals: Vec<Interval>,
     leaders: Vec<LeaderSummary>,
     needs: Needs,

@@ -117,15 +117,17 @@ fn write_intervals(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .map(|interval| format!("{} {}", interval.kind, seconds(interval.effective_s)))
         .collect();
-    let (stretch, intervals) = (status.stretch, joined(&intervals));
+    let stretch = status.stretch;
     writeln!(
         out,
-        "effective intervals (stretched by {stretch:.2}): {intervals}"
+        "effective intervals (configured x {stretch:.2}): {}",
+        joined(&intervals)
     )?;
-    if status.notifications_fail {
+    if let Some(failing_s) = status.notifications_failing_s {
+        let failing = seconds(failing_s);
         writeln!(
             out,
-            "Polar's notifications fail: what they would tell of is polled more often"
+            "notifications of Polar have been failing for {failing}: what they tell of is polled more often"
         )?;
     }
     Ok(())
@@ -259,7 +261,7 @@ mod tests {
                 closed_until: Some(at("2026-03-20T12:03:00Z")),
             }),
             stretch: 1.5,
-            notifications_fail: false,
+            notifications_failing_s: None,
             intervals: vec![Interval {
                 kind: Kind::Exercise,
                 configured: "6h".parse().unwrap(),
