@@ -120,7 +120,7 @@ pub struct EnqueueArgs {
     /// Details that must be stored: samples, zones, route.
     #[arg(long, value_delimiter = ',', value_name = "DETAIL")]
     pub include: Vec<Detail>,
-    /// Limit the sync to these kinds.
+    /// Only these kinds, for example exercise,sleep; all of them when none is named.
     #[arg(long, value_delimiter = ',', value_name = "KIND")]
     pub kinds: Vec<Kind>,
     /// The queue: interactive, event, periodic.
@@ -157,7 +157,7 @@ pub enum UsersCommand {
     Import(UsersImportArgs),
     /// Stop syncing a user until `resume`.
     Pause(UserArgs),
-    /// Sync a user again; also re-checks a suspect, revoked or unconsented connection at once.
+    /// Sync a user again; of one whom Polar refused (suspect, revoked, expired, no consent), ask Polar at once.
     Resume(UserArgs),
 }
 
@@ -283,7 +283,7 @@ pub struct AcceptLossArgs {
 pub enum KeysCommand {
     /// Record the keys of security.keys that are new, so that a changed one is noticed.
     Add,
-    /// List keys, whether they are configured, and how many tokens each seals.
+    /// List keys, whether they are configured, and how many connections' tokens each seals.
     List,
 }
 

@@ -355,6 +355,31 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_redis_have_their_codes_wherever_they_fail() {
+        let away = || redis::RedisError::from(std::io::Error::other("refused"));
+        let policy = "allkeys-lru".to_owned();
+        let errors: [(anyhow::Error, Code); 5] = [
+            (KeysError::Key(KeyError::NoKey).into(), Code::Keys),
+            (RedisFault::Address(away()).into(), Code::Configuration),
+            (
+                RedisFault::Unreachable(away()).into(),
+                Code::RedisUnreachable,
+            ),
+            (
+                RedisFault::TooOld {
+                    version: "6.0".to_owned(),
+                }
+                .into(),
+                Code::RedisUnsuitable,
+            ),
+            (RedisFault::Evicts { policy }.into(), Code::RedisUnsuitable),
+        ];
+        for (error, code) in errors {
+            assert_eq!(Report::of(&error.context("enqueue")).code, code);
+        }
+    }
+
+    #[test]
     fn what_nobody_foresaw_is_a_bug() {
         let report = Report::of(&anyhow::anyhow!("odd"));
         assert_eq!(report.code, Code::Bug);

@@ -100,16 +100,26 @@ async fn accept_loss(
     tx.commit().await?;
     desk.wake(&user, request.lane, request.cause, request.task_id)
         .await;
+    let left: Vec<_> = transaction
+        .items
+        .iter()
+        .filter(|item| !items.contains(item) && !transaction.accepted_loss.contains(item))
+        .collect();
     let accepted = json!({
         "id": args.id, "user_id": user, "kind": transaction.kind, "accepted_loss": items,
-        "task_id": request.task_id,
+        "still_blocking": left, "task_id": request.task_id,
     });
     output.show(&accepted, |_, out| {
-        writeln!(
-            out,
-            "{count} items are given up; a worker tries them once more, and commits the transaction without those \
-             that still fail. `polar-sync explain {user}` tells how far it is"
-        )
+        if left.is_empty() {
+            writeln!(
+                out,
+                "{count} items are given up; a worker tries them once more, and commits the transaction without \
+                 those that still fail. `polar-sync explain {user}` tells how far it is"
+            )
+        } else {
+            let left = left.len();
+            writeln!(out, "{count} items are given up; {left} others still keep the transaction from being committed")
+        }
     })?;
     Ok(())
 }

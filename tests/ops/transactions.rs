@@ -84,6 +84,7 @@ async fn a_loss_is_accepted_only_with_a_yes_and_only_of_what_blocks() {
         (&one["kind"], &one["accepted_loss"]),
         (&json!("exercise"), &json!(["1002"]))
     );
+    assert_eq!(one["still_blocking"], json!(["1001"]));
     assert_eq!(accepted(&desk).await, "{1002}");
     desk.run(&accept(format!("{BLOCKED} --yes")))
         .await

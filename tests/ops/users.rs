@@ -86,7 +86,7 @@ async fn one_user_is_shown_without_its_tokens() {
 
 #[tokio::test]
 async fn a_pause_refuses_what_waits_and_a_resume_syncs_everything() {
-    let desk = Desk::with_users(1).await;
+    let mut desk = Desk::with_users(1).await;
     let paused = desk.run("--json users pause user_001").await.data();
     assert_eq!(
         paused,
@@ -97,6 +97,8 @@ async fn a_pause_refuses_what_waits_and_a_resume_syncs_everything() {
     desk.run("users pause user_001")
         .await
         .told("user_001 is paused already");
+    // The person behind sudo did it, not root.
+    desk.set("SUDO_USER", "anna");
     desk.run("users resume user_001")
         .await
         .told("was paused and is active");
@@ -115,7 +117,7 @@ async fn a_pause_refuses_what_waits_and_a_resume_syncs_everything() {
     assert_eq!(desk.redis().entries("interactive").await, 1);
     assert_eq!(
         desk.text(LOG).await,
-        "night-shift: users pause, was active; night-shift: users resume, was paused, is active"
+        "night-shift: users pause, was active; anna: users resume, was paused, is active"
     );
 }
 
