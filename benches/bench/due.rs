@@ -1,0 +1,112 @@
+//! A hundred thousand connections that are due at once: how fast a real scheduler moves them all to
+//! the lane, and how evenly the next time is spread.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use polar_sync::{job::due::next_slot, model::ConnectionId};
+
+use crate::{
+    Scale,
+    servers::Servers,
+    table::Row,
+    world::{World, execute, number},
+};
+
+/// Connections that are due.
+const CONNECTIONS: usize = 100_000;
+
+/// The safety interval over which they are spread, and the slots that are compared.
+const INTERVAL: Duration = Duration::from_hours(6);
+const SLOTS: u32 = 72;
+
+/// The fullest slot may hold so much more than the average one. Chance alone gives about 1.08.
+const FULLEST: f64 = 1.15;
+
+pub(crate) async fn measure(servers: &Servers, scale: Scale) -> Vec<Row> {
+    let connections = scale.count(CONNECTIONS);
+    let mut elapsed_s = Vec::new();
+    let names = ["due_1", "due_2", "due_3"];
+    for name in names.into_iter().take(scale.repetitions(names.len())) {
+        elapsed_s.push(move_all(servers, name, connections).await);
+    }
+    vec![
+        Row::of(
+            format!("schedule: {connections} due connections moved"),
+            "s",
+            &elapsed_s,
+        )
+        .note(
+            "a real scheduler: from the first request in Postgres to the last entry on the lane, \
+             ticks of a second and batches of 2,000 included",
+        ),
+        Row::of(
+            format!("schedule: fullest of {SLOTS} slots of the next interval"),
+            "of the average",
+            &[fullest_slot(connections)],
+        )
+        .at_most(FULLEST)
+        .note("next_slot over 6 h"),
+    ]
+}
+
+/// Seconds from the first request to the last entry.
+async fn move_all(servers: &Servers, name: &'static str, connections: usize) -> f64 {
+    let mut world = World::new(servers, name, "single-summary", 1).await;
+    let room = (2 * connections).to_string();
+    world.set("SCHEDULE__BACKLOG_MAX", &room);
+    let mut sql = world.sql().await;
+    execute(&mut sql, &insert(connections)).await;
+    let scheduler = world.start("scheduler").await;
+    // There may be a few more: what is on its way to Redis when the scheduler finds Redis empty, as
+    // it does at its first start, is put there twice.
+    let all = u64::try_from(connections).unwrap();
+    world.until_lane(|entries| entries >= all).await;
+    let seen = number(
+        &mut sql,
+        "SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM polar_sync.sync_request",
+    );
+    let elapsed_s = seen.await;
+    let requests = number(
+        &mut sql,
+        "SELECT count(DISTINCT connection_id) FROM polar_sync.sync_request WHERE state = 'open'",
+    );
+    let requests = requests.await;
+    assert!(
+        (requests - f64::from(u32::try_from(connections).unwrap())).abs() < 0.5,
+        "{requests} of {connections} connections have a request"
+    );
+    scheduler.stop().await;
+    elapsed_s
+}
+
+/// Connections with every kind, of which one is due.
+fn insert(connections: usize) -> String {
+    format!(
+        "CREATE TEMPORARY TABLE new AS
+             SELECT gen_random_uuid() AS connection_id, n FROM generate_series(1, {connections}) n;
+         INSERT INTO polar_sync.connection
+             (connection_id, user_id, polar_user_id, state, state_since, connected_at, registered_at)
+             SELECT connection_id, 'user_' || n, n, 'active', now(), now(), now() FROM new;
+         INSERT INTO polar_sync.sync_state (connection_id) SELECT connection_id FROM new;
+         INSERT INTO polar_sync.kind_state (connection_id, kind, next_due_at)
+             SELECT connection_id, kind, now() + CASE WHEN kind = 'exercise'
+                 THEN -random() * interval '1 hour' ELSE interval '1 day' END
+             FROM new, unnest(ARRAY['exercise', 'activity', 'physical_information', 'sleep',
+                 'nightly_recharge']) AS kind;
+         ANALYZE polar_sync.connection, polar_sync.sync_state, polar_sync.kind_state"
+    )
+}
+
+/// Connections in the fullest slot of the interval, in averages.
+fn fullest_slot(connections: usize) -> f64 {
+    let mut slots = vec![0_u32; usize::try_from(SLOTS).unwrap()];
+    let length_s = INTERVAL.as_secs() / u64::from(SLOTS);
+    for _ in 0..connections {
+        let next = next_slot(ConnectionId::new(), INTERVAL, Timestamp::UNIX_EPOCH);
+        let into_interval_s = next.as_second().unsigned_abs() % INTERVAL.as_secs();
+        slots[usize::try_from(into_interval_s / length_s).unwrap()] += 1;
+    }
+    let average = f64::from(u32::try_from(connections).unwrap()) / f64::from(SLOTS);
+    slots.into_iter().map(f64::from).fold(0.0, f64::max) / average
+}
