@@ -1,5 +1,5 @@
-//! A hundred thousand connections that are due at once: how fast a real scheduler moves them all to
-//! the lane, and how evenly the next time is spread.
+//! A hundred thousand connections: what a real scheduler costs while none is due, how fast it moves
+//! them to the lane when all of them are at once, and how evenly the next time is spread.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use polar_sync::{job::due::next_slot, model::ConnectionId};
 
 use crate::{
-    Scale,
+    Scale, process,
     servers::Servers,
     table::Row,
     world::{World, execute, number},
@@ -20,26 +20,46 @@ const CONNECTIONS: usize = 100_000;
 const INTERVAL: Duration = Duration::from_hours(6);
 const SLOTS: u32 = 72;
 
+/// How long the scheduler is watched while nothing is due.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// The most that Postgres may take of a core then.
+const IDLE_PERCENT: f64 = 10.0;
+
 /// The fullest slot may hold so much more than the average one. Chance alone gives about 1.08.
 const FULLEST: f64 = 1.15;
 
+/// What one repetition showed.
+struct Moved {
+    idle_percent: f64,
+    elapsed_s: f64,
+}
+
 pub(crate) async fn measure(servers: &Servers, scale: Scale) -> Vec<Row> {
     let connections = scale.count(CONNECTIONS);
-    let mut elapsed_s = Vec::new();
+    let mut moved = Vec::new();
     let names = ["due_1", "due_2", "due_3"];
     for name in names.into_iter().take(scale.repetitions(names.len())) {
-        elapsed_s.push(move_all(servers, name, connections).await);
+        moved.push(move_all(servers, name, connections).await);
     }
+    let each = |of: fn(&Moved) -> f64| moved.iter().map(of).collect::<Vec<_>>();
     vec![
         Row::of(
             format!("schedule: {connections} due connections moved"),
             "s",
-            &elapsed_s,
+            &each(|one| one.elapsed_s),
         )
         .note(
             "a real scheduler: from the first request in Postgres to the last entry on the lane, \
              ticks of a second and batches of 2,000 included",
         ),
+        Row::of(
+            format!("schedule: Postgres CPU, none of {connections} connections due"),
+            "% of a core",
+            &each(|one| one.idle_percent),
+        )
+        .at_most(IDLE_PERCENT)
+        .note("every kind of theirs is due later; a real scheduler looks every second"),
         Row::of(
             format!("schedule: fullest of {SLOTS} slots of the next interval"),
             "of the average",
@@ -50,37 +70,48 @@ pub(crate) async fn measure(servers: &Servers, scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// Seconds from the first request to the last entry.
-async fn move_all(servers: &Servers, name: &'static str, connections: usize) -> f64 {
+/// Watches a scheduler before and while everybody is due.
+async fn move_all(servers: &Servers, name: &'static str, connections: usize) -> Moved {
     let mut world = World::new(servers, name, "single-summary", 1).await;
     let room = (2 * connections).to_string();
     world.set("SCHEDULE__BACKLOG_MAX", &room);
     let mut sql = world.sql().await;
     execute(&mut sql, &insert(connections)).await;
+    // As autovacuum would have done long ago, and not while Postgres is watched.
+    execute(&mut sql, "VACUUM ANALYZE").await;
     let scheduler = world.start("scheduler").await;
+    let idle_percent = idle_percent(servers).await;
+    execute(&mut sql, MAKE_DUE).await;
     // There may be a few more: what is on its way to Redis when the scheduler finds Redis empty, as
     // it does at its first start, is put there twice.
     let all = u64::try_from(connections).unwrap();
     world.until_lane(|entries| entries >= all).await;
-    let seen = number(
-        &mut sql,
-        "SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM polar_sync.sync_request",
-    );
-    let elapsed_s = seen.await;
-    let requests = number(
-        &mut sql,
-        "SELECT count(DISTINCT connection_id) FROM polar_sync.sync_request WHERE state = 'open'",
-    );
-    let requests = requests.await;
+    let since = "extract(epoch FROM clock_timestamp() - min(created_at))";
+    let query = format!("SELECT {since} FROM polar_sync.sync_request");
+    let elapsed_s = number(&mut sql, &query).await;
+    let distinct = "SELECT count(DISTINCT connection_id) FROM polar_sync.sync_request";
+    let requested = number(&mut sql, distinct).await;
+    let all = f64::from(u32::try_from(connections).unwrap());
     assert!(
-        (requests - f64::from(u32::try_from(connections).unwrap())).abs() < 0.5,
-        "{requests} of {connections} connections have a request"
+        (requested - all).abs() < 0.5,
+        "{requested} of {connections} connections have a request"
     );
     scheduler.stop().await;
-    elapsed_s
+    Moved {
+        idle_percent,
+        elapsed_s,
+    }
 }
 
-/// Connections with every kind, of which one is due.
+/// What Postgres takes of a core while a scheduler finds nothing to do.
+async fn idle_percent(servers: &Servers) -> f64 {
+    let before = process::family_cpu_s(servers.postgres_pid());
+    tokio::time::sleep(WATCHED).await;
+    let after = process::family_cpu_s(servers.postgres_pid());
+    (after - before) / WATCHED.as_secs_f64() * 100.0
+}
+
+/// Connections with every kind, none of which is due.
 fn insert(connections: usize) -> String {
     format!(
         "CREATE TEMPORARY TABLE new AS
@@ -90,13 +121,16 @@ fn insert(connections: usize) -> String {
              SELECT connection_id, 'user_' || n, n, 'active', now(), now(), now() FROM new;
          INSERT INTO polar_sync.sync_state (connection_id) SELECT connection_id FROM new;
          INSERT INTO polar_sync.kind_state (connection_id, kind, next_due_at)
-             SELECT connection_id, kind, now() + CASE WHEN kind = 'exercise'
-                 THEN -random() * interval '1 hour' ELSE interval '1 day' END
+             SELECT connection_id, kind, now() + interval '1 day'
              FROM new, unnest(ARRAY['exercise', 'activity', 'physical_information', 'sleep',
-                 'nightly_recharge']) AS kind;
-         ANALYZE polar_sync.connection, polar_sync.sync_state, polar_sync.kind_state"
+                 'nightly_recharge']) AS kind"
     )
 }
+
+/// Makes one kind of every connection due.
+const MAKE_DUE: &str =
+    "UPDATE polar_sync.kind_state SET next_due_at = now() - random() * interval '1 hour'
+    WHERE kind = 'exercise'";
 
 /// Connections in the fullest slot of the interval, in averages.
 fn fullest_slot(connections: usize) -> f64 {

@@ -34,6 +34,9 @@ use futures::future::BoxFuture;
 
 use crate::{servers::Servers, table::Row};
 
+/// The argument by which a benchmark knows that it is to be run.
+const BENCH: &str = "--bench";
+
 /// Measures polar-sync.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -42,10 +45,6 @@ struct Arguments {
     /// A smoke run: everything once and small. Its numbers mean nothing.
     #[arg(long)]
     quick: bool,
-    /// What `cargo bench` gives. Without it nothing is measured: test runners, which start every
-    /// target, are not to wait for minutes.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 /// How much is measured.
@@ -103,11 +102,14 @@ const MEASUREMENTS: [(&str, Measure); 7] = [
 
 #[tokio::main]
 async fn main() {
-    let arguments = Arguments::parse();
-    if !arguments.bench {
-        println!("nothing is measured: run `make bench`");
+    // What `cargo bench` gives. A test runner that starts every target does not, and is not to wait
+    // for minutes.
+    if std::env::args().all(|argument| argument != BENCH) {
+        eprintln!("nothing is measured: run `make bench`");
         return;
     }
+    let arguments = std::env::args().filter(|argument| argument != BENCH);
+    let arguments = Arguments::parse_from(arguments);
     let is_wanted = |name: &str| {
         let named = arguments.names.iter().any(|part| name.contains(part));
         arguments.names.is_empty() || named
