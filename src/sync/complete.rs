@@ -42,6 +42,7 @@ pub(super) async fn complete(
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     match pulled {
+        Ok(()) if run.asked == Details::NONE => Ok(()),
         Ok(()) => {
             let since = run.clock.now() - SHOWN_FOR;
             let lacking = run

@@ -1,5 +1,12 @@
--- What the scheduler needs while Polar's notifications fail, and to find kinds that nobody planned; and
--- words of the views that became more exact.
+-- A clock that an index can be searched for, what the scheduler needs while Polar's notifications fail and to
+-- find kinds that nobody planned, and words of the views that became more exact.
+
+-- STABLE, although time goes on while a statement runs: an index can be searched for it then. With a
+-- volatile one, whoever asks for what is due reads everything that is not. PL/pgSQL, because it keeps
+-- its plan for the session, where SQL is parsed and planned anew in every statement that asks.
+CREATE OR REPLACE FUNCTION polar_sync.now() RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$ BEGIN RETURN clock_timestamp() + (SELECT shift FROM polar_sync.clock); END $$;
 
 -- Since when the notifications fail; null while they work.
 ALTER TABLE polar_sync.pace ADD COLUMN notifications_failing_since timestamptz;
