@@ -71,7 +71,7 @@ impl Connected {
 pub enum ConnectError {
     /// The Polar account belongs to another user.
     #[error(
-        "Polar account {polar_user_id} is connected to another user; erase that user's connection first"
+        "Polar account {polar_user_id} is connected to another user; connect this user with another account"
     )]
     AccountTaken {
         /// Polar's id.
@@ -119,6 +119,22 @@ pub(super) async fn claim(
 
 /// Stores a token set for a user, and writes down the request of the first sync.
 pub async fn connect(
+    store: &Store,
+    keyring: &Keyring,
+    new: &NewTokens<'_>,
+    replace: Replace,
+    first_sync: &NewRequest,
+) -> Result<Connected, ConnectError> {
+    match store_tokens(store, keyring, new, replace, first_sync).await {
+        // Somebody else connected the same user or account just now: what they made decides.
+        Err(ConnectError::Store(error)) if error.is_conflict() => {
+            store_tokens(store, keyring, new, replace, first_sync).await
+        }
+        result => result,
+    }
+}
+
+async fn store_tokens(
     store: &Store,
     keyring: &Keyring,
     new: &NewTokens<'_>,

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 
 use super::{
     Failure, Run,
-    item::{Fetched, FetchedItem, SUMMARY, outline},
+    item::{Fetched, FetchedItem, SUMMARY, content_version, outline},
     lifecycle::Transactions,
 };
 use crate::{
@@ -143,14 +143,15 @@ impl Listed {
         }
         let origin = run.session.client().origin();
         self.items.clear();
-        for (position, url) in urls.iter().enumerate() {
+        for url in &urls {
             match address::item_id(url, origin, &self.address) {
                 Ok(item_id) => {
                     self.items.insert(item_id);
                 }
                 Err(refused) => {
-                    self.broken
-                        .insert(format!("entry {position}"), error(Broken::Url(refused)));
+                    // By its hash: a place in the list could be that of another URL next time.
+                    let name = format!("url {}", content_version(url.as_bytes()));
+                    self.broken.insert(name, error(Broken::Url(refused)));
                 }
             }
         }

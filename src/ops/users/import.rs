@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     io::{self, Write},
     path::Path,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use anyhow::Context;
@@ -69,6 +70,7 @@ pub(super) async fn run(
         ReplaceConnection::New => Replace::New,
     };
     let importer = Importer {
+        wakes_left: AtomicU32::new(config.schedule.backlog_max.get()),
         queue,
         keyring,
         replace,
@@ -128,6 +130,8 @@ async fn next(lines: &mut Lines) -> Result<Option<Numbered<'_>>, Failure> {
 
 /// What it takes to store a line.
 struct Importer {
+    /// Workers are woken for so many more; the scheduler wakes them for the others, when there is room.
+    wakes_left: AtomicU32,
     queue: Queue,
     keyring: Keyring,
     replace: Replace,
@@ -212,7 +216,9 @@ impl Importer {
         let first_sync = plain(Lane::Periodic, Cause::Connect, Vec::new());
         let Queue { store, desk } = &self.queue;
         let result = connect(store, &self.keyring, &new, self.replace, &first_sync).await;
-        if result.is_ok() {
+        let less = |left: u32| left.checked_sub(1);
+        let may_wake = || self.wakes_left.fetch_update(Relaxed, Relaxed, less).is_ok();
+        if result.is_ok() && may_wake() {
             let (cause, task) = (first_sync.cause, first_sync.task_id);
             desk.wake(&line.user_id, first_sync.lane, cause, task).await;
         }
