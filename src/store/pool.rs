@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool,
+    ConnectOptions, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -37,9 +37,19 @@ pub enum ConnectError {
 impl Store {
     /// Connects, and tries the connection once.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self, ConnectError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(ConnectError::Url)?
-            .application_name("polar-sync");
+        Self::connect_with(options(url)?, connections_max).await
+    }
+
+    /// Connects with one connection, for statements that take long by their nature: they are not
+    /// logged as slow.
+    pub async fn connect_patiently(url: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(options(url)?.disable_statement_logging(), 1).await
+    }
+
+    async fn connect_with(
+        options: PgConnectOptions,
+        connections_max: u32,
+    ) -> Result<Self, ConnectError> {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -76,4 +86,9 @@ impl Store {
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
+    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
+    Ok(options.application_name("polar-sync"))
 }

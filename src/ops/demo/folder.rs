@@ -156,16 +156,17 @@ fn make(dir: &Path) -> io::Result<()> {
 }
 
 fn lock(dir: &Path) -> Result<File, Failure> {
-    let cause = || format!("lock {}", dir.display());
     let file = File::create(dir.join(LOCK));
     let file = file.exit(Code::Refused, "choose a folder that can be written")?;
-    file.try_lock()
-        .map_err(|error| anyhow::Error::new(error).context(cause()))
-        .exit(
-            Code::Refused,
-            "stop the other demo in this folder, or choose another one",
-        )?;
-    Ok(file)
+    if file.try_lock().is_ok() {
+        return Ok(file);
+    }
+    let cause = format!("another demo runs in {}", dir.display());
+    Err(Failure::new(
+        Code::Refused,
+        cause,
+        "stop it, or choose another folder",
+    ))
 }
 
 /// Writes a file that nobody else can read.

@@ -67,10 +67,10 @@ async fn show(
 ) -> anyhow::Result<()> {
     let teller = Teller::new();
     teller.say("starting PostgreSQL, Redis and the simulated Polar");
-    let (config, polar) = world.start(args, &Clock::default()).await?;
+    let (config, store, polar) = world.start(args, &Clock::default()).await?;
     let ground = Ground::lay(&config).await?;
-    let before = ground.store.totals().await?;
-    let runs_before = ground.store.progress().await?.runs;
+    let before = store.totals().await?;
+    let runs_before = store.progress().await?.runs;
     teller.say("connecting users");
     connect_users(&config, &ground, &polar).await?;
     polar.go_on_to(ground.clock.now()).await?;
@@ -78,7 +78,7 @@ async fn show(
     world.spawn_roles(environment)?;
     let started = Instant::now();
     let waited = tokio::select! {
-        waited = until_in_step(&ground.store, &polar, &teller) => waited?,
+        waited = until_in_step(&store, &polar, &teller) => waited?,
         lost = world.lost() => return Err(lost?.into()),
     };
     teller.done();
@@ -93,7 +93,6 @@ async fn show(
     };
     summary.show(output, args.exit)?;
     judge(&waited, args)?;
-    ground.store.close().await;
     if args.exit {
         return Ok(());
     }

@@ -21,9 +21,6 @@ use crate::{
     store::Store,
 };
 
-/// One connection is enough for statements that run one after another.
-const CONNECTIONS: u32 = 1;
-
 /// All that a demo has started so far.
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -37,12 +34,13 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Starts everything that roles stand on; the configuration to reach it, and the simulated Polar.
+    /// Starts everything that roles stand on; the configuration to reach it, the database to count what
+    /// is stored, and the simulated Polar.
     pub(super) async fn start(
         &mut self,
         args: &DemoArgs,
         clock: &Clock,
-    ) -> anyhow::Result<(Config, Polar)> {
+    ) -> anyhow::Result<(Config, Store, Polar)> {
         let executables = self.executables.insert(Executables::find()?);
         let folder = Folder::open(args.dir.as_deref(), args.users, clock.now()).await?;
         let folder = self.folder.insert(folder);
@@ -70,9 +68,9 @@ impl World {
             key: &folder.kept.key,
         };
         let loaded = settings.write(&folder.path)?;
-        migrate(&self.database_url).await?;
+        let store = migrate(&self.database_url).await?;
         let polar = Polar::new(simulator.control.clone())?;
-        Ok((loaded.config, polar))
+        Ok((loaded.config, store, polar))
     }
 
     /// Starts a scheduler and two workers.
@@ -162,11 +160,11 @@ impl World {
     }
 }
 
-async fn migrate(url: &str) -> anyhow::Result<()> {
-    let store = Store::connect(url, CONNECTIONS).await?;
+/// Brings the schema up to date; the database, for the demo's own counts.
+async fn migrate(url: &str) -> anyhow::Result<Store> {
+    let store = Store::connect_patiently(url).await?;
     store.migrate().await.context("migrate")?;
-    store.close().await;
-    Ok(())
+    Ok(store)
 }
 
 fn gone(server: &str, status: std::process::ExitStatus) -> Failure {
