@@ -14,7 +14,7 @@
 //! * `committing` is the point of no return. It is written before any PUT is sent, only when every
 //!   item is durable, and nobody fetches from the transaction afterwards; so a PUT that a frozen
 //!   worker sends late deletes nothing that is not stored.
-//! * No PUT is started late in a transaction's life ([`Rules::commit_share`]), because one that
+//! * No PUT is started late in a transaction's life ([`Rules::commit_until`]), because one that
 //!   arrives after its end may hit something that is not this transaction any more.
 //! * An empty answer to a create (204) is not believed while an earlier transaction of ours may
 //!   still be open at Polar and hide what it holds.
