@@ -14,6 +14,11 @@ const FILE: &str = "polar-sync.toml";
 pub(super) const CLIENT_ID: &str = "demo";
 pub(super) const CLIENT_SECRET: &str = "demo-secret";
 
+/// The simulated people go on with their lives: what they do meanwhile is to be seen within a minute,
+/// and nights have no notifications.
+const NOTIFICATIONS_EVERY: &str = "5s";
+const NIGHTS_EVERY: &str = "30s";
+
 /// What the roles stand on.
 pub(super) struct Settings<'a> {
     pub(super) database_url: &'a str,
@@ -46,6 +51,10 @@ impl Settings<'_> {
                 "client_secret": CLIENT_SECRET,
             },
             "security": { "keys": [self.key] },
+            "schedule": {
+                "notifications_every": NOTIFICATIONS_EVERY,
+                "interval": { "sleep": NIGHTS_EVERY, "nightly_recharge": NIGHTS_EVERY },
+            },
             "telemetry": { "metrics_listen": "127.0.0.1:0" },
         });
         let path = file(folder);
