@@ -11,12 +11,9 @@ CREATE TABLE polar_sync.clock (
 );
 INSERT INTO polar_sync.clock DEFAULT VALUES;
 
--- STABLE, although time goes on while a statement runs: an index can be searched for it then. With a
--- volatile one, whoever asks for what is due reads everything that is not. PL/pgSQL, because it keeps
--- its plan for the session, where SQL is parsed and planned anew in every statement that asks.
 CREATE FUNCTION polar_sync.now() RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-AS $$ BEGIN RETURN clock_timestamp() + (SELECT shift FROM polar_sync.clock); END $$;
+LANGUAGE sql VOLATILE PARALLEL SAFE
+AS $$ SELECT clock_timestamp() + (SELECT shift FROM polar_sync.clock) $$;
 
 CREATE TABLE polar_sync.connection (
     connection_id uuid PRIMARY KEY,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Setting,
-    model::{Detail, Kind, Lane, UserId},
+    model::{ConnectionState, Detail, Kind, Lane, UserId},
 };
 
 /// Keeps Postgres in step with Polar AccessLink for every connected user.
@@ -57,9 +57,29 @@ pub enum Command {
     All,
     /// Bring the schema of Postgres up to date.
     Migrate,
+    /// Ask for a sync of a user.
+    Enqueue(EnqueueArgs),
+    /// List, show, import, pause and resume connections of users.
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Show lanes, runs, connections, quota, intervals, and what needs somebody.
+    Status,
+    /// Explain in plain words how a user stands, and what happens next.
+    Explain(ExplainArgs),
+    /// List what was given up for now, try it again, or forget it.
+    #[command(subcommand)]
+    Dead(DeadCommand),
+    /// List AccessLink transactions, or accept the loss of items that keep one from being committed.
+    #[command(subcommand)]
+    Transactions(TransactionsCommand),
+    /// Record and list the keys that seal tokens.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check or show the configuration in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Run everything on private servers, against the simulator.
+    Demo(DemoArgs),
 }
 
 /// `config`.
@@ -100,26 +120,29 @@ pub struct EnqueueArgs {
     /// Details that must be stored: samples, zones, route.
     #[arg(long, value_delimiter = ',', value_name = "DETAIL")]
     pub include: Vec<Detail>,
-    /// Limit the sync to these kinds.
+    /// Only these kinds, for example exercise,sleep; all of them when none is named.
     #[arg(long, value_delimiter = ',', value_name = "KIND")]
     pub kinds: Vec<Kind>,
     /// The queue: interactive, event, periodic.
     #[arg(long, default_value_t = Lane::Interactive)]
     pub lane: Lane,
-    /// Why, in 1 to 200 characters; kept with the run.
-    #[arg(long, value_parser = reason)]
+    /// Your own id of this request, in 1 to 128 characters; repeated in runs, events and logs.
+    #[arg(long, value_parser = text::<128>, value_name = "ID")]
+    pub request_id: Option<String>,
+    /// Why, in 1 to 200 characters; kept with the request.
+    #[arg(long, value_parser = text::<200>)]
     pub reason: Option<String>,
-    /// Wait for the end of the run and print its outcome.
+    /// Wait for the end of the run, at most 10 minutes, and print its outcome.
     #[arg(long)]
     pub wait: bool,
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    const MAX_CHARS: usize = 200;
-    if (1..=MAX_CHARS).contains(&text.chars().count()) {
+/// A text of the lengths that the queue's contract allows. Postgres cannot keep NUL in one.
+fn text<const MAX_CHARS: usize>(text: &str) -> Result<String, String> {
+    if (1..=MAX_CHARS).contains(&text.chars().count()) && !text.contains('\0') {
         Ok(text.to_owned())
     } else {
-        Err(format!("a reason has 1 to {MAX_CHARS} characters"))
+        Err(format!("it has to have 1 to {MAX_CHARS} characters"))
     }
 }
 
@@ -134,16 +157,19 @@ pub enum UsersCommand {
     Import(UsersImportArgs),
     /// Stop syncing a user until `resume`.
     Pause(UserArgs),
-    /// Sync a user again; also re-checks a suspect, revoked or unconsented connection at once.
+    /// Sync a user again; of one whom Polar refused (suspect, revoked, expired, no consent), ask Polar at once.
     Resume(UserArgs),
 }
 
 /// `users list`.
 #[derive(Debug, Args)]
 pub struct UsersListArgs {
-    /// Only connections in this state.
+    /// Only connections in this state, for example active, suspect or revoked.
     #[arg(long)]
-    pub state: Option<String>,
+    pub state: Option<ConnectionState>,
+    /// Only users after this one: the last of the list before.
+    #[arg(long, value_name = "USER")]
+    pub after: Option<UserId>,
     /// At most this many.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub limit: u32,
@@ -234,6 +260,9 @@ pub struct TransactionsListArgs {
     /// Also those that ended.
     #[arg(long)]
     pub all: bool,
+    /// At most this many.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub limit: u32,
 }
 
 /// `transactions accept-loss`.
@@ -254,7 +283,7 @@ pub struct AcceptLossArgs {
 pub enum KeysCommand {
     /// Record the keys of security.keys that are new, so that a changed one is noticed.
     Add,
-    /// List keys, whether they are configured, and how many tokens each seals.
+    /// List keys, whether they are configured, and how many connections' tokens each seals.
     List,
 }
 
@@ -308,12 +337,7 @@ mod tests {
     #[test]
     fn every_definition_is_sound() {
         Cli::command().debug_assert();
-        Alone::<EnqueueArgs>::command().debug_assert();
         Alone::<DemoArgs>::command().debug_assert();
-        Group::<UsersCommand>::command().debug_assert();
-        Group::<DeadCommand>::command().debug_assert();
-        Group::<TransactionsCommand>::command().debug_assert();
-        Group::<KeysCommand>::command().debug_assert();
     }
 
     #[test]

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::{
     config::ConfigError,
+    queue::RedisFault,
     secret::KeyError,
-    store::{ConnectError, SchemaError, StoreError},
+    store::{ConnectError, SchemaError, StoreError, keys::KeysError},
     telemetry::{chain, health::HealthError},
 };
 
@@ -197,9 +198,15 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
         of_store(error)?
     } else if let Some(error) = error.downcast_ref::<HealthError>() {
         of_health(error)?
+    } else if let Some(fault) = error.downcast_ref::<RedisFault>() {
+        of_redis(fault)
+    } else if let Some(error) = error.downcast_ref::<KeysError>() {
+        match error {
+            KeysError::Key(_) => OF_KEY,
+            KeysError::Store(error) => of_store(error)?,
+        }
     } else if error.is::<KeyError>() {
-        let all_keys = "give security.keys every key that sealed something, under its old id";
-        (Code::Keys, all_keys)
+        OF_KEY
     } else {
         return None;
     };
@@ -210,6 +217,22 @@ type Known = (Code, &'static str);
 
 /// Where the error's own text holds the next step.
 const SAID_ALREADY: &str = "";
+
+const OF_KEY: Known = (
+    Code::Keys,
+    "give security.keys every key that sealed something, under its old id",
+);
+
+/// What each fault asks for is in its text.
+const fn of_redis(fault: &RedisFault) -> Known {
+    match fault {
+        RedisFault::Address(_) => (Code::Configuration, SAID_ALREADY),
+        RedisFault::Unreachable(_) => (Code::RedisUnreachable, SAID_ALREADY),
+        RedisFault::TooOld { .. } | RedisFault::Evicts { .. } => {
+            (Code::RedisUnsuitable, SAID_ALREADY)
+        }
+    }
+}
 
 const fn of_connect(error: &ConnectError) -> Known {
     match error {
@@ -328,6 +351,31 @@ mod tests {
                 (report.code, report.to_string()),
                 (code, format!("error: {text}"))
             );
+        }
+    }
+
+    #[test]
+    fn keys_and_redis_have_their_codes_wherever_they_fail() {
+        let away = || redis::RedisError::from(std::io::Error::other("refused"));
+        let policy = "allkeys-lru".to_owned();
+        let errors: [(anyhow::Error, Code); 5] = [
+            (KeysError::Key(KeyError::NoKey).into(), Code::Keys),
+            (RedisFault::Address(away()).into(), Code::Configuration),
+            (
+                RedisFault::Unreachable(away()).into(),
+                Code::RedisUnreachable,
+            ),
+            (
+                RedisFault::TooOld {
+                    version: "6.0".to_owned(),
+                }
+                .into(),
+                Code::RedisUnsuitable,
+            ),
+            (RedisFault::Evicts { policy }.into(), Code::RedisUnsuitable),
+        ];
+        for (error, code) in errors {
+            assert_eq!(Report::of(&error.context("enqueue")).code, code);
         }
     }
 

@@ -64,7 +64,21 @@ async fn dispatch(
         Command::Scheduler => role::scheduler(config, sources, role::until_told_to_stop()?).await,
         Command::All => role::all(config, sources, role::until_told_to_stop()?).await,
         Command::Migrate => ops::migrate::run(config, &mut output).await,
+        Command::Enqueue(args) => ops::enqueue::run(config, args, &mut output).await,
+        Command::Users(command) => {
+            ops::users::run(config, command, &sources.operator(), &mut output).await
+        }
+        Command::Status => ops::status::run(config, &mut output).await,
+        Command::Explain(args) => ops::explain::run(config, &args, &mut output).await,
+        Command::Dead(command) => {
+            ops::dead::run(config, command, &sources.operator(), &mut output).await
+        }
+        Command::Transactions(command) => {
+            ops::transactions::run(config, command, &sources.operator(), &mut output).await
+        }
+        Command::Keys(command) => ops::keys::run(config, &command, &mut output).await,
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
+        Command::Demo(args) => ops::demo::run(&args, &sources.environment, &mut output).await,
     }
 }
 

@@ -11,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::CommandFactory;
 use polar_sync::{
+    cli::Cli,
     config::{DEFAULT_TOML, Loaded, SECRET_KEYS, Sources},
     exit::Code,
     telemetry::metrics,
@@ -226,6 +228,66 @@ fn the_readme_lists_every_key_with_its_default() {
         })
         .collect();
     assert_eq!(rows, expected);
+}
+
+/// The commands of the README's table, for example `dead list`.
+fn commands_of_the_readme() -> BTreeSet<String> {
+    let readme = read("README.md");
+    let rows = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `polar-sync ")?.split_once("` | "));
+    let mut commands = BTreeSet::new();
+    for (words, _) in rows {
+        let mut words = words.split(' ');
+        let command = words.next().unwrap();
+        // What is written in capitals is an argument.
+        match words.next().filter(|word| *word != word.to_uppercase()) {
+            Some(group) => {
+                commands.extend(group.split("\\|").map(|sub| format!("{command} {sub}")));
+            }
+            None => {
+                commands.insert(command.to_owned());
+            }
+        }
+    }
+    commands
+}
+
+#[test]
+fn the_readme_lists_every_command() {
+    let cli = Cli::command();
+    let mut commands = BTreeSet::new();
+    for command in cli.get_subcommands() {
+        let subs: Vec<_> = command.get_subcommands().collect();
+        for sub in &subs {
+            commands.insert(format!("{} {}", command.get_name(), sub.get_name()));
+        }
+        if subs.is_empty() {
+            commands.insert(command.get_name().to_owned());
+        }
+    }
+    assert_eq!(commands_of_the_readme(), commands);
+}
+
+#[test]
+fn every_flag_of_enqueue_that_the_readme_names_exists() {
+    let readme = read("README.md");
+    let row = readme
+        .lines()
+        .find(|line| line.starts_with("| `polar-sync enqueue USER` |"))
+        .unwrap();
+    let named: BTreeSet<_> = row
+        .split("`--")
+        .skip(1)
+        .map(|flag| flag.split('`').next().unwrap().to_owned())
+        .collect();
+    let cli = Cli::command();
+    let enqueue = cli.find_subcommand("enqueue").unwrap();
+    let flags: BTreeSet<_> = enqueue
+        .get_arguments()
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    assert_eq!(named, flags);
 }
 
 #[test]

@@ -30,7 +30,7 @@ mod table;
 mod world;
 
 use clap::Parser;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 
 use crate::{servers::Servers, table::Row};
 
@@ -69,7 +69,7 @@ impl Scale {
     }
 }
 
-type Measure = for<'a> fn(&'a Servers, Scale) -> BoxFuture<'a, Vec<Row>>;
+type Measure = for<'a> fn(&'a Servers, Scale) -> LocalBoxFuture<'a, Vec<Row>>;
 
 /// Every measurement by name.
 const MEASUREMENTS: [(&str, Measure); 7] = [

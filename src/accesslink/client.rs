@@ -126,18 +126,17 @@ impl Client {
     }
 
     /// Sends a call; repeats it in place a few times when that is worth it. The creation of a
-    /// transaction is never repeated here: its answer may have been lost after it took effect, which
-    /// only the life cycle can judge.
+    /// transaction and its commit are never repeated here: the answer may have been lost after it took
+    /// effect, or a repetition come too late, which only the life cycle can judge.
     pub async fn send(
         &self,
         call: &Call,
         credential: Credential<'_>,
         urgency: Urgency,
     ) -> Result<Answer, Error> {
-        let sends = if call.operation == Operation::CreateTransaction {
-            1
-        } else {
-            SENDS_MAX
+        let sends = match call.operation {
+            Operation::CreateTransaction | Operation::CommitTransaction => 1,
+            _ => SENDS_MAX,
         };
         let pauses = backon::ExponentialBuilder::default()
             .with_min_delay(PAUSE_MIN)

@@ -146,6 +146,23 @@ impl Meaning {
         }
     }
 
+    /// Whether what was asked for is itself at fault, rather than the host, the client or the user.
+    pub const fn is_of_one_item(&self) -> bool {
+        match self {
+            Self::NotFound | Self::Redirected(_) | Self::Broken(_) => true,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::Conflict
+            | Self::RateLimited
+            | Self::WindowClosed(_)
+            | Self::CircuitOpen { .. }
+            | Self::ServerFailed(_)
+            | Self::TimedOut
+            | Self::ConnectionFailed
+            | Self::Unexpected(_) => false,
+        }
+    }
+
     /// Whether the host itself seems to be in trouble.
     pub(super) const fn is_outage(&self) -> bool {
         matches!(

@@ -12,6 +12,12 @@ use super::{
 
 const DEFAULT_ORIGIN: &str = "default";
 
+/// What is noted where nobody says who runs a command.
+const UNKNOWN_OPERATOR: &str = "unknown";
+
+/// A longer name is cut.
+const OPERATOR_MAX_CHARS: usize = 64;
+
 /// A `KEY=VALUE` of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -99,6 +105,17 @@ impl Sources {
             environment: std::env::vars_os().collect(),
             settings,
         }
+    }
+
+    /// Who runs this process, for the log of what operators did: the person behind `sudo` first.
+    pub fn operator(&self) -> String {
+        let set = |name: &str| {
+            let (_, value) = self.environment.iter().find(|(known, _)| known == name)?;
+            value.to_str().filter(|value| !value.is_empty())
+        };
+        let names = ["SUDO_USER", "USER", "LOGNAME"];
+        let operator = names.into_iter().find_map(set).unwrap_or(UNKNOWN_OPERATOR);
+        operator.chars().take(OPERATOR_MAX_CHARS).collect()
     }
 
     /// Reads every source and checks the result.

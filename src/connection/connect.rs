@@ -3,6 +3,7 @@
 use super::seal::seal;
 use crate::{
     accesslink::oauth::TokenSet,
+    config::ReplaceConnection,
     model::{ConnectionId, UserId},
     secret::{KeyError, Keyring},
     store::{
@@ -20,6 +21,15 @@ pub enum Replace {
     Reject,
     /// The new account takes the old one's place.
     New,
+}
+
+impl From<ReplaceConnection> for Replace {
+    fn from(setting: ReplaceConnection) -> Self {
+        match setting {
+            ReplaceConnection::Reject => Self::Reject,
+            ReplaceConnection::New => Self::New,
+        }
+    }
 }
 
 /// A token set and whose it is.
@@ -61,7 +71,7 @@ impl Connected {
 pub enum ConnectError {
     /// The Polar account belongs to another user.
     #[error(
-        "Polar account {polar_user_id} is connected to another user; erase that user's connection first"
+        "Polar account {polar_user_id} is connected to another user; connect this user with another account"
     )]
     AccountTaken {
         /// Polar's id.
@@ -84,6 +94,29 @@ pub enum ConnectError {
     Store(#[from] StoreError),
 }
 
+/// The connection that the user has, if this Polar account may be the user's.
+pub(super) async fn claim(
+    store: &Store,
+    user_id: &UserId,
+    polar_user_id: i64,
+    replace: Replace,
+) -> Result<Option<ConnectionRow>, ConnectError> {
+    let account = store.connection_of_polar_user(polar_user_id).await?;
+    if account.is_some_and(|row| row.user_id != *user_id) {
+        return Err(ConnectError::AccountTaken { polar_user_id });
+    }
+    let existing = store.connection_of_user(user_id).await?;
+    let is_other = existing
+        .as_ref()
+        .is_some_and(|row| row.polar_user_id != polar_user_id);
+    if is_other && replace == Replace::Reject {
+        return Err(ConnectError::OtherAccount {
+            user_id: user_id.clone(),
+        });
+    }
+    Ok(existing)
+}
+
 /// Stores a token set for a user, and writes down the request of the first sync.
 pub async fn connect(
     store: &Store,
@@ -92,21 +125,26 @@ pub async fn connect(
     replace: Replace,
     first_sync: &NewRequest,
 ) -> Result<Connected, ConnectError> {
-    let account = store.connection_of_polar_user(new.polar_user_id).await?;
-    if account.is_some_and(|row| row.user_id != *new.user_id) {
-        return Err(ConnectError::AccountTaken {
-            polar_user_id: new.polar_user_id,
-        });
+    match store_tokens(store, keyring, new, replace, first_sync).await {
+        // Somebody else connected the same user or account just now: what they made decides.
+        Err(ConnectError::Store(error)) if error.is_conflict() => {
+            store_tokens(store, keyring, new, replace, first_sync).await
+        }
+        result => result,
     }
-    let existing = store.connection_of_user(new.user_id).await?;
+}
+
+async fn store_tokens(
+    store: &Store,
+    keyring: &Keyring,
+    new: &NewTokens<'_>,
+    replace: Replace,
+    first_sync: &NewRequest,
+) -> Result<Connected, ConnectError> {
+    let existing = claim(store, new.user_id, new.polar_user_id, replace).await?;
     let same = existing
         .as_ref()
         .filter(|row| row.polar_user_id == new.polar_user_id);
-    if existing.is_some() && same.is_none() && replace == Replace::Reject {
-        return Err(ConnectError::OtherAccount {
-            user_id: new.user_id.clone(),
-        });
-    }
     let connected = match same {
         Some(row) => Connected::Again(row.connection_id),
         None => Connected::New(new.connection_id),

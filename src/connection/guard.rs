@@ -25,14 +25,12 @@ pub struct HoldRules {
 /// What is known when a suspect's token is refused once more.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence {
-    /// How many are active, and how many became suspect lately.
+    /// How many are active, and how many became suspect around the time when this one did, or since.
     pub numbers: Numbers,
     /// How long this one has been suspect.
     pub suspect_for: Duration,
-    /// Whether other users' calls succeed.
+    /// Whether Polar accepts the token of another user right now.
     pub others_succeed: bool,
-    /// Whether there are other connections that could tell.
-    pub has_others: bool,
 }
 
 /// Whether a suspect is revoked.
@@ -47,7 +45,7 @@ pub enum Verdict {
 /// Judges a suspect whose token was refused again after `revocation.confirm_after`.
 pub fn judge(rules: HoldRules, evidence: &Evidence) -> Verdict {
     // Nobody's calls succeed, though there is somebody to try: the service refuses everybody.
-    if evidence.has_others && !evidence.others_succeed {
+    if evidence.numbers.others > 0 && !evidence.others_succeed {
         return Verdict::Held;
     }
     if is_mass(rules, evidence.numbers) && evidence.suspect_for < HOLD {
@@ -81,36 +79,36 @@ mod tests {
     const MINUTES: Duration = Duration::from_mins(10);
 
     #[rstest]
-    #[case::one_of_many(1_000, 1, MINUTES, true, true, Verdict::Revoked)]
-    #[case::the_only_one(0, 1, MINUTES, false, false, Verdict::Revoked)]
-    #[case::two_of_three(1, 2, MINUTES, true, true, Verdict::Revoked)]
-    #[case::everybody(0, 25, MINUTES, false, true, Verdict::Held)]
-    #[case::three_of_three(0, 3, MINUTES, false, true, Verdict::Held)]
-    #[case::three_of_four(1, 3, MINUTES, true, true, Verdict::Held)]
-    #[case::below_the_share(1_000, 40, MINUTES, true, true, Verdict::Revoked)]
-    #[case::above_the_share(1_000, 60, MINUTES, true, true, Verdict::Held)]
-    #[case::nineteen_of_a_hundred(81, 19, MINUTES, true, true, Verdict::Revoked)]
-    #[case::twenty_of_a_hundred(80, 20, MINUTES, true, true, Verdict::Held)]
-    #[case::after_an_hour_others_succeed(80, 20, HOLD, true, true, Verdict::Revoked)]
-    #[case::after_an_hour_nobody_does(80, 20, HOLD, false, true, Verdict::Held)]
-    #[case::nobody_succeeds(10, 1, MINUTES, false, true, Verdict::Held)]
+    #[case::one_of_many(1_000, 1, MINUTES, true, Verdict::Revoked)]
+    #[case::the_only_one(0, 1, MINUTES, false, Verdict::Revoked)]
+    #[case::two_of_three(1, 2, MINUTES, true, Verdict::Revoked)]
+    #[case::everybody(0, 25, MINUTES, false, Verdict::Held)]
+    #[case::everybody_after_a_day(0, 25, HOLD * 24, false, Verdict::Held)]
+    #[case::three_of_three(0, 3, MINUTES, false, Verdict::Held)]
+    #[case::three_of_four(1, 3, MINUTES, true, Verdict::Held)]
+    #[case::below_the_share(1_000, 40, MINUTES, true, Verdict::Revoked)]
+    #[case::above_the_share(1_000, 60, MINUTES, true, Verdict::Held)]
+    #[case::nineteen_of_a_hundred(81, 19, MINUTES, true, Verdict::Revoked)]
+    #[case::twenty_of_a_hundred(80, 20, MINUTES, true, Verdict::Held)]
+    #[case::after_an_hour_others_succeed(80, 20, HOLD, true, Verdict::Revoked)]
+    #[case::after_an_hour_nobody_does(80, 20, HOLD, false, Verdict::Held)]
+    #[case::nobody_succeeds(10, 1, MINUTES, false, Verdict::Held)]
     fn suspects(
         #[case] active: i64,
         #[case] suspect_lately: i64,
         #[case] suspect_for: Duration,
         #[case] others_succeed: bool,
-        #[case] has_others: bool,
         #[case] verdict: Verdict,
     ) {
         let numbers = Numbers {
             active,
             suspect_lately,
+            others: active + suspect_lately - 1,
         };
         let evidence = Evidence {
             numbers,
             suspect_for,
             others_succeed,
-            has_others,
         };
         assert_eq!(judge(RULES, &evidence), verdict);
     }

@@ -6,13 +6,17 @@
 //!
 //! To add a state: its variant in `model`, its place in [`standing`], and a row in the README.
 
+mod authorize;
 mod connect;
 mod guard;
+mod refresh;
 mod seal;
 mod session;
 mod standing;
 
+pub use authorize::{AuthorizeError, Authorized, Grant, Registration, authorize};
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
+pub use refresh::RefreshError;
 pub use session::{Access, Session, SessionError};
-pub use standing::{Standing, ask, register};
+pub use standing::{Standing, ask, ask_witness, register};

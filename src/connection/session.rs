@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::seal::{OpenTokens, open, seal};
+use super::{
+    refresh::{RefreshError, Refreshed, refresh},
+    seal::{OpenTokens, open},
+};
 use crate::{
-    accesslink::{
-        Answer, Call, Client, Credential, Error, Urgency,
-        error::Meaning,
-        oauth::{OAuth, OAuthError},
-    },
+    accesslink::{Answer, Call, Client, Credential, Error, Urgency, error::Meaning, oauth::OAuth},
     secret::{KeyError, Keyring},
     store::{Store, StoreError, connection::ConnectionRow},
 };
@@ -49,6 +48,9 @@ pub enum SessionError {
     /// AccessLink did not give what was asked for.
     #[error(transparent)]
     Call(#[from] Error),
+    /// A token was refused, and a new one could not be had.
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
     /// A new token set could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,6 +81,11 @@ impl Session {
             urgency,
             held: Mutex::new(held),
         })
+    }
+
+    /// The connection's token is accepted again: an earlier suspicion is over.
+    pub fn clear_suspicion(&mut self) {
+        self.connection.suspect_since = None;
     }
 
     /// The connection, as it was when the session was opened.
@@ -116,6 +123,12 @@ impl Session {
         }
     }
 
+    /// Sends a call with the tokens as they are, and never refreshes them.
+    pub(super) async fn send_as_it_is(&self, call: &Call) -> Result<Answer, SessionError> {
+        let used = self.held.lock().await.clone();
+        Ok(self.send_with(call, &used.tokens).await?)
+    }
+
     async fn send_with(&self, call: &Call, tokens: &OpenTokens) -> Result<Answer, Error> {
         let credential = Credential::User(&tokens.access);
         self.access
@@ -130,36 +143,16 @@ impl Session {
         // Held over the exchange on purpose: concurrent calls of this session wait for one refresh.
         let mut held = self.held.lock().await;
         if held.generation == generation && !self.adopt_newer(&mut held).await? {
-            let Some(refresh_token) = &held.tokens.refresh else {
+            let Some(refresh_token) = held.tokens.refresh.clone() else {
                 return Ok(None);
             };
-            match self.access.oauth.refresh(refresh_token).await {
-                Ok(mut fresh) => {
-                    // A server that does not rotate leaves the refresh token out of its answer.
-                    fresh.refresh_token =
-                        fresh.refresh_token.or_else(|| Some(refresh_token.clone()));
-                    let id = self.connection.connection_id;
-                    let sealed = seal(&self.access.keyring, id, &fresh)?;
-                    let stored = self
-                        .access
-                        .store
-                        .replace_tokens(id, generation, &sealed)
-                        .await?;
-                    match stored {
-                        Some(generation) => {
-                            let tokens = open(&self.access.keyring, id, &sealed)?;
-                            *held = Held { tokens, generation };
-                        }
-                        None => {
-                            self.adopt_newer(&mut held).await?;
-                        }
-                    }
-                }
-                // Another worker may have used the refresh token first: its tokens are then stored.
-                Err(OAuthError::InvalidGrant) => {
+            let (access, id) = (self.access.clone(), self.connection.connection_id);
+            match refresh(access, id, generation, refresh_token).await? {
+                Refreshed::Tokens(tokens, generation) => *held = Held { tokens, generation },
+                // Another worker used the refresh token first, or may have: its tokens are stored.
+                Refreshed::Overtaken | Refreshed::Invalid => {
                     self.adopt_newer(&mut held).await?;
                 }
-                Err(OAuthError::Refused(_) | OAuthError::NoAnswer) => return Ok(None),
             }
         }
         Ok((held.generation != generation).then(|| held.tokens.clone()))

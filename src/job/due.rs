@@ -1,16 +1,17 @@
 //! When a kind is due again. Pure.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 
-use crate::model::ConnectionId;
+use crate::{
+    config::Schedule,
+    model::{ConnectionId, Kind},
+    store::plan::PaceRow,
+};
 
 /// The first wait after a failure; it doubles with every further one.
 const RETRY_MIN: Duration = Duration::from_secs(15);
@@ -27,26 +28,51 @@ const BLOCKED_MAX: Duration = Duration::from_hours(6);
 /// Doublings after which a wait stops growing, whatever its bounds.
 const DOUBLINGS_MAX: u32 = 20;
 
-/// How far the scheduler stretches the safety intervals, shared by everything in a process.
+/// Notifications that fail for less than this are not worth polling more often.
+pub const NOTIFICATIONS_GRACE: Duration = Duration::from_mins(2);
+
+/// How often kinds are polled, as the scheduler last decided; shared by everything in a process.
 #[derive(Debug, Clone)]
-pub struct Pace(Arc<AtomicU64>);
+pub struct Pace(Arc<Mutex<PaceRow>>);
 
 impl Default for Pace {
     fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(1.0_f64.to_bits())))
+        Self(Arc::new(Mutex::new(PaceRow {
+            stretch: 1.0,
+            notifications_failing_for: None,
+        })))
     }
 }
 
 impl Pace {
-    /// Follows the scheduler's decision; never below 1.
-    pub fn set(&self, stretch: f64) {
-        self.0.store(stretch.max(1.0).to_bits(), Ordering::Relaxed);
+    /// Follows the scheduler's decision.
+    pub fn set(&self, row: PaceRow) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = row;
     }
 
-    /// The effective interval.
-    pub fn stretched(&self, interval: Duration) -> Duration {
-        interval.mul_f64(f64::from_bits(self.0.load(Ordering::Relaxed)))
+    /// The effective interval of a kind.
+    pub fn interval(&self, schedule: &Schedule, kind: Kind) -> Duration {
+        effective_interval(
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            schedule,
+            kind,
+        )
     }
+}
+
+/// The interval of a kind at a pace. While notifications fail, the kinds that they would tell of are
+/// polled more often.
+pub fn effective_interval(pace: PaceRow, schedule: &Schedule, kind: Kind) -> Duration {
+    let usual = schedule.interval.of(kind).get();
+    let fails = pace
+        .notifications_failing_for
+        .is_some_and(|failing_for| failing_for >= NOTIFICATIONS_GRACE);
+    let interval = if fails && kind.transactional().is_some() {
+        usual.min(schedule.interval_without_notifications.get())
+    } else {
+        usual
+    };
+    interval.mul_f64(pace.stretch.max(1.0))
 }
 
 /// The wait after `failures` failures in a row, with `jitter` between 0 and 1: between half of the
@@ -55,9 +81,9 @@ pub fn retry(failures: u32, jitter: f64) -> Duration {
     doubled(RETRY_MIN, RETRY_MAX, failures, jitter)
 }
 
-/// The wait of a blocked transaction after `failures` tries in a row.
+/// The wait of a blocked transaction after `failures` tries in a row: never below its minimum.
 pub fn blocked(failures: u32, jitter: f64) -> Duration {
-    doubled(BLOCKED_MIN, BLOCKED_MAX, failures, jitter)
+    doubled(BLOCKED_MIN * 2, BLOCKED_MAX, failures, jitter)
 }
 
 fn doubled(min: Duration, max: Duration, failures: u32, jitter: f64) -> Duration {
@@ -99,7 +125,7 @@ mod tests {
             prop_assert!(wait >= RETRY_MIN / 2 && wait <= RETRY_MAX);
             prop_assert!(retry(failures + 1, jitter) >= wait);
             let wait = blocked(failures, jitter);
-            prop_assert!(wait >= BLOCKED_MIN / 2 && wait <= BLOCKED_MAX);
+            prop_assert!(wait >= BLOCKED_MIN && wait <= BLOCKED_MAX);
         }
 
         #[test]
@@ -116,6 +142,25 @@ mod tests {
             prop_assert!(slot <= now + interval + interval / 2);
             prop_assert_eq!(next_slot(connection, interval, slot - interval / 2), slot + interval);
         }
+    }
+
+    #[test]
+    fn what_notifications_would_tell_of_is_polled_more_often_while_they_fail() {
+        let schedule = &crate::config::Sources::default()
+            .load()
+            .unwrap()
+            .config
+            .schedule;
+        let interval = |failing_s: u64, kind| {
+            let pace = PaceRow {
+                stretch: 2.0,
+                notifications_failing_for: Some(Duration::from_secs(failing_s)),
+            };
+            effective_interval(pace, schedule, kind)
+        };
+        assert_eq!(interval(60, Kind::Exercise), Duration::from_hours(12));
+        assert_eq!(interval(120, Kind::Exercise), Duration::from_hours(2));
+        assert_eq!(interval(120, Kind::Sleep), Duration::from_hours(8));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{due::Pace, judge::JudgeRules, keeper::Keeper, publisher::Outlet, request::Desk};
 use crate::{
     clock::Clock,
-    config::IntervalByKind,
+    config::Schedule,
     connection::Access,
     model::{ConnectionState, Details, Kind, Lane, RunOutcome, TaskId},
     queue::{Delivery, Handler, Message, Rejection, Verdict, publish},
@@ -26,6 +26,9 @@ use crate::{
 /// How much longer than a lease an entry waits for it to end.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
+/// How long an entry waits whose connection changed while it was looked at.
+const CHANGED_RETRY: Duration = Duration::from_millis(200);
+
 /// The class of an entry that was delivered as often as allowed.
 const DELIVERED_TOO_OFTEN: &str = "delivered_too_often";
 
@@ -34,10 +37,12 @@ const DELIVERED_TOO_OFTEN: &str = "delivered_too_often";
 pub struct JobSettings {
     /// The kinds that are synced.
     pub kinds: Vec<Kind>,
-    /// The safety interval of each kind.
-    pub intervals: IntervalByKind,
+    /// When kinds are due.
+    pub schedule: Schedule,
     /// Failures in a row after which a kind is given up for now.
     pub attempts_max: i32,
+    /// The longest life of one job.
+    pub job_timeout: Duration,
     /// When a connection counts as revoked.
     pub judge: JudgeRules,
 }
@@ -156,12 +161,13 @@ impl Worker {
                 Ok(Verdict::Ack)
             }
             Admission::Admitted => {
-                let claim = tx.claim(row.connection_id, &self.name).await?;
+                let claim = tx.claim(&row, &self.name).await?;
                 tx.commit().await?;
                 match claim {
                     Claim::Claimed(claimed) => Ok(Box::pin(self.run(row, *claimed)).await),
                     Claim::NothingToDo => Ok(Verdict::Ack),
                     Claim::Busy { until } => Ok(self.while_busy(delivery, until)),
+                    Claim::Changed => Ok(Verdict::Wait(CHANGED_RETRY)),
                 }
             }
         }

@@ -10,7 +10,8 @@ use crate::{
     accesslink::Urgency,
     clock::Clock,
     connection::{
-        Access, Evidence, HoldRules, Session, SessionError, Standing, Verdict, ask, judge, register,
+        Access, Evidence, HoldRules, Session, SessionError, Standing, Verdict, ask, ask_witness,
+        judge, register,
     },
     model::ConnectionState,
     store::{
@@ -74,7 +75,7 @@ impl Judge<'_> {
             Standing::Unknown if session.connection().registered_at.is_none() => {
                 self.registered(session, register(session).await?).await
             }
-            Standing::Unknown => Ok(Judgement::Change(deregistered())),
+            Standing::Unknown => Ok(self.unknown(session).await?),
         }
     }
 
@@ -106,12 +107,26 @@ impl Judge<'_> {
                 reason: Some("consent_missing"),
                 recheck_at: Some(self.clock.now() + self.rules.consent_recheck),
             })),
-            Standing::Unknown => Ok(Judgement::Change(deregistered())),
+            Standing::Unknown => Ok(self.unknown(session).await?),
         }
     }
 
+    /// Polar does not know the user: true of a user who is no longer registered, and of everybody
+    /// while the service is in trouble. It is believed while another user is known.
+    async fn unknown(&self, session: &Session) -> Result<Judgement, StoreError> {
+        let row = session.connection();
+        let others = self.access.store.standing(row).await?.others;
+        let is_known = |standing| standing == Standing::Good;
+        let change = if others == 0 || self.any_witness(row, is_known).await? {
+            deregistered()
+        } else {
+            suspect("unknown", self.clock.now() + self.rules.confirm_after)
+        };
+        Ok(Judgement::Change(change))
+    }
+
     /// The token was refused twice: at a data call, and when Polar was asked about the user.
-    async fn refused(&self, session: &Session) -> Result<Judgement, SessionError> {
+    async fn refused(&self, session: &Session) -> Result<Judgement, StoreError> {
         let (row, now) = (session.connection(), self.clock.now());
         let confirm_at = row
             .suspect_since
@@ -120,7 +135,12 @@ impl Judge<'_> {
             (Some(since), Some(confirm_at)) if now >= confirm_at => {
                 match judge(self.rules.hold, &self.evidence(row, since).await?) {
                     Verdict::Revoked => revoked(row, now),
-                    Verdict::Held => suspect("held", now + HOLD_RECHECK),
+                    Verdict::Held => {
+                        tracing::error!(connection.id = %row.connection_id,
+                            "Polar refuses the tokens of many users at once: none of them counts as revoked \
+                             for now; check accesslink.client_id and Polar's status");
+                        suspect("held", now + HOLD_RECHECK)
+                    }
                 }
             }
             (_, Some(confirm_at)) => suspect("unauthorized", confirm_at),
@@ -134,31 +154,30 @@ impl Judge<'_> {
         row: &ConnectionRow,
         since: Timestamp,
     ) -> Result<Evidence, StoreError> {
-        let store = &self.access.store;
-        let witnesses = store.witnesses(row.connection_id, WITNESSES_MAX).await?;
-        let numbers = store.standing().await?;
+        let is_accepted = |standing| standing != Standing::Unauthorized;
         let waited = self.clock.now().duration_since(since);
-        let others_succeed = store.others_succeed_since(row.connection_id, since).await?
-            || self.any_is_accepted(&witnesses).await;
         Ok(Evidence {
-            numbers,
+            numbers: self.access.store.standing(row).await?,
             suspect_for: waited.try_into().unwrap_or_default(),
-            others_succeed,
-            has_others: !witnesses.is_empty() || numbers.suspect_lately > 1,
+            others_succeed: self.any_witness(row, is_accepted).await?,
         })
     }
 
-    /// Whether Polar accepts the token of any of these.
-    async fn any_is_accepted(&self, witnesses: &[ConnectionRow]) -> bool {
-        for witness in witnesses {
-            let session = Session::open(self.access.clone(), witness.clone(), Urgency::Normal);
+    /// Whether any of some other users stands with Polar in a certain way, right now.
+    async fn any_witness(
+        &self,
+        row: &ConnectionRow,
+        stands: impl Fn(Standing) -> bool,
+    ) -> Result<bool, StoreError> {
+        let store = &self.access.store;
+        for witness in store.witnesses(row.connection_id, WITNESSES_MAX).await? {
+            let session = Session::open(self.access.clone(), witness, Urgency::Normal);
             let Ok(session) = session else { continue };
-            match ask(&session).await {
-                Ok(Standing::Good | Standing::Forbidden | Standing::Unknown) => return true,
-                Ok(Standing::Unauthorized) | Err(_) => {}
+            if ask_witness(&session).await.is_ok_and(&stands) {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
 }
 

@@ -64,17 +64,36 @@ pub enum Signal {
     Unknown,
 }
 
+impl Ruling {
+    /// The ruling when asking how the user stands did not explain the failure: it counts, and is
+    /// tried again ever later.
+    #[must_use]
+    pub const fn unexplained(self) -> Self {
+        Self {
+            is_attempt: true,
+            then: Then::NextKind,
+            ..self
+        }
+    }
+}
+
 /// Rules on a failure.
 pub fn rule(failure: &Failure) -> Ruling {
     use Then::{Abandon, EndRun, LeaveOpen, NextKind};
     match failure {
         Failure::Call(error) => rule_call(&error.meaning),
-        Failure::Blocked { .. } => failed("blocked", Due::Blocked, NextKind),
+        // What may pass by itself is tried again sooner than what is wrong with an item.
+        Failure::Blocked { cause, .. } if cause.meaning.is_of_one_item() => {
+            failed("blocked", Due::Blocked, NextKind)
+        }
+        Failure::Blocked { .. } => failed("blocked", Due::Retry, NextKind),
         Failure::Doubtful { until } => {
             waits("doubtful", Due::At(*until, DueCause::Doubt), NextKind)
         }
         Failure::TooOld { until } => waits("too_old", Due::At(*until, DueCause::Doubt), NextKind),
-        Failure::MoreWaits => waits("more_waits", Due::Now, EndRun),
+        Failure::NoProgress => failed("no_progress", Due::Retry, NextKind),
+        Failure::Refresh(_) => failed("refresh", Due::Retry, EndRun),
+        Failure::MoreWaits => waits("more_waits", Due::Now, NextKind),
         Failure::GaveWay => waits("gave_way", Due::Now, EndRun),
         Failure::Stopped => waits("stopped", Due::Now, EndRun),
         Failure::LeaseLost => waits("lease_lost", Due::Now, Abandon),

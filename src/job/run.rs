@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     accesslink::Urgency,
-    connection::{Session, SessionError},
+    connection::Session,
     model::{ConnectionState, Details, Kind, Lane},
     queue::Verdict,
     store::{
@@ -21,9 +22,13 @@ use crate::{
         lease::{Claimed, KindRow},
         request::TakenRequest,
     },
-    sync::{Failure, Report, Run, sync},
+    sync::{Failure, Report, Run, go_on, sync},
     telemetry,
 };
+
+/// A run that takes this share of `worker.job_timeout` ends at its next safe point, and another one
+/// goes on: one that is cut off by the time-out would leave nothing written down.
+const DEADLINE_SHARE: f64 = 0.75;
 
 impl Worker {
     /// Runs what was claimed, to the end that is written down.
@@ -33,7 +38,8 @@ impl Worker {
         let lane = most_urgent(&claimed.requests);
         let stop = self.stop.child_token();
         let ended = {
-            let work = self.work(&row, &claimed, lane, &stop);
+            let deadline = started + self.jobs.job_timeout.mul_f64(DEADLINE_SHARE);
+            let work = self.work(&row, &claimed, lane, &stop, deadline);
             tokio::pin!(work);
             tokio::select! {
                 ended = &mut work => ended,
@@ -51,16 +57,18 @@ impl Worker {
         claimed: &Claimed,
         lane: Lane,
         stop: &CancellationToken,
+        deadline: Timestamp,
     ) -> Ended {
         let urgency = match lane {
             Lane::Interactive => Urgency::Interactive,
             Lane::Event | Lane::Periodic => Urgency::Normal,
         };
         let wanted = wanted_kinds(&self.jobs, claimed, self.clock.now());
-        let session = match Session::open(self.access.clone(), row.clone(), urgency) {
+        let mut session = match Session::open(self.access.clone(), row.clone(), urgency) {
             Ok(session) => session,
             Err(error) => return Ended::default().cut_short(wanted, &error.into()),
         };
+        warn_of_expiry(row, self.clock.now());
         let mut ended = Ended {
             generation: row.token_generation,
             ..Ended::default()
@@ -73,6 +81,7 @@ impl Worker {
             ended.not_run = wanted;
             return ended;
         }
+        session.clear_suspicion();
         let run = Run {
             store: self.store(),
             session: &session,
@@ -85,6 +94,7 @@ impl Worker {
                 .iter()
                 .fold(Details::NONE, |all, one| all.union(one.include)),
             stop: stop.clone(),
+            deadline,
             calls: Arc::new(Semaphore::new(self.settings.fetch_concurrency)),
         };
         let mut kinds = wanted.into_iter();
@@ -130,25 +140,25 @@ impl Worker {
         let mut judged = self.judge_report(run, &report).await;
         if matches!(judged, Judged::Good) {
             // The answer was a whim, or registering helped: once more.
-            report = Report {
-                counts: report.counts,
-                ..sync(run, &row).await
-            };
-            judged = match self.judge_report(run, &report).await {
-                Judged::Good => Judged::Ruled(None),
-                again => again,
-            };
+            report = go_on(run, report).await;
+            judged = self.judge_report(run, &report).await;
         }
         let ruling = report.failure.as_ref().map(rule);
-        let (consent, goes_on) = match judged {
-            Judged::Ruled(then) => (true, matches!(then, None | Some(Then::NextKind))),
-            Judged::Good => (true, true),
-            Judged::KindForbidden => (false, true),
+        let (ruling, consent) = match judged {
+            Judged::Ruled => (ruling, true),
+            Judged::Good => (ruling.map(Ruling::unexplained), true),
+            Judged::KindForbidden => (ruling, false),
+            Judged::Unanswered(of_question) => (Some(of_question), true),
             Judged::Change(change) => {
                 ended.change = Some(change);
-                (true, false)
+                (ruling, true)
             }
         };
+        let goes_on = ended
+            .change
+            .as_ref()
+            .is_none_or(|change| change.state == ConnectionState::Active)
+            && (!consent || ruling.is_none_or(|ruling| ruling.then == Then::NextKind));
         ended.finished.push(Finished {
             row,
             report,
@@ -162,16 +172,17 @@ impl Worker {
     async fn judge_report(&self, run: &Run<'_>, report: &Report) -> Judged {
         let then = report.failure.as_ref().map(|failure| rule(failure).then);
         let Some(Then::Judge(signal)) = then else {
-            return Judged::Ruled(then);
+            return Judged::Ruled;
         };
         match self.judge().judge(run.session, signal).await {
             Ok(Judgement::Good) => Judged::Good,
             Ok(Judgement::KindForbidden) => Judged::KindForbidden,
             Ok(Judgement::Change(change)) => Judged::Change(change),
-            // Nobody could tell: the kind is tried again, and judged then.
-            Err(SessionError::Call(_) | SessionError::Store(_) | SessionError::Key(_)) => {
-                Judged::Ruled(Some(Then::EndRun))
-            }
+            Err(error) => Judged::Unanswered(match rule(&error.into()) {
+                // Asked and not told: the question is asked again with the next try of the kind.
+                ruling if matches!(ruling.then, Then::Judge(_)) => ruling.unexplained(),
+                ruling => ruling,
+            }),
         }
     }
 
@@ -187,13 +198,25 @@ impl Worker {
 /// What became of a report.
 enum Judged {
     /// The ruling on its failure stands.
-    Ruled(Option<Then>),
+    Ruled,
     /// The user stands well.
     Good,
     /// The user stands well, but Polar does not allow this kind.
     KindForbidden,
+    /// Nobody could tell; the ruling on why.
+    Unanswered(Ruling),
     /// The connection has another state now.
     Change(StateChange),
+}
+
+/// Whether a token says that it has ended is no more than a hint: Polar's answer decides.
+fn warn_of_expiry(row: &ConnectionRow, now: Timestamp) {
+    if row.tokens.refresh_token.is_none()
+        && let Some(at) = row.tokens.expires_at.filter(|at| *at <= now)
+    {
+        tracing::warn!(connection.id = %row.connection_id, token.expires_at = %at,
+            "the token says that it has ended; it is used until Polar refuses it");
+    }
 }
 
 fn most_urgent(requests: &[TakenRequest]) -> Lane {
@@ -205,12 +228,10 @@ fn most_urgent(requests: &[TakenRequest]) -> Lane {
 }
 
 /// The kinds that the requests ask for, and those that are due anyway.
-fn wanted_kinds(jobs: &JobSettings, claimed: &Claimed, now: jiff::Timestamp) -> Vec<KindRow> {
+fn wanted_kinds(jobs: &JobSettings, claimed: &Claimed, now: Timestamp) -> Vec<KindRow> {
     let is_asked = |kind: Kind| {
-        claimed
-            .requests
-            .iter()
-            .any(|request| request.kinds.is_empty() || request.kinds.contains(&kind))
+        let mut requests = claimed.requests.iter();
+        requests.any(|request| request.asks_for(kind))
     };
     let mut rows: Vec<_> = claimed
         .kinds

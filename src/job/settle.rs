@@ -14,11 +14,12 @@ use crate::{
     model::{ConnectionState, DueCause, Kind, Lane, RunOutcome},
     queue::Verdict,
     store::{
-        connection::{ConnectionRow, StateChange},
+        connection::{Changed, ConnectionRow, StateChange},
         dead::Dead,
         event::{Counts, Event, StoredEvent},
         lease::{Claimed, FenceError, KindRow, LEASE, Waiting},
-        run::{KindSettlement, RequestsSettlement, Settlement},
+        request::TakenRequest,
+        run::{KindSettlement, RequestSettlement, Settlement},
     },
     sync::{Failure, Report},
     telemetry,
@@ -55,10 +56,13 @@ pub(super) struct Finished {
     pub(super) consent: bool,
 }
 
-/// What is written down of a kind, and whether it is given up for now.
+/// What is written down of a kind.
 struct Settled {
     settlement: KindSettlement,
-    is_dead: bool,
+    /// The ruling that made it so; none after success.
+    ruling: Option<Ruling>,
+    /// The attempts after which it is given up for now.
+    dead_after: Option<i32>,
 }
 
 impl Ended {
@@ -100,40 +104,42 @@ impl Ended {
         }
     }
 
-    /// What becomes of the requests: served, failed for now, or open for another run.
-    fn requests(&self, kinds: &[Settled]) -> RequestsSettlement {
-        match self
-            .change
-            .as_ref()
-            .map(|change| (change.state, change.recheck_at))
-        {
-            Some((ConnectionState::Suspect, recheck_at)) => {
-                return RequestsSettlement::Reopen {
-                    not_before: recheck_at,
-                };
+    /// What becomes of a request: that of the kinds it asks for.
+    fn request(&self, request: &TakenRequest, kinds: &[Settled]) -> RequestSettlement {
+        let change = self.change.as_ref();
+        match change.map(|change| (change.state, change.recheck_at)) {
+            Some((ConnectionState::Suspect, not_before)) => {
+                return RequestSettlement::Reopen { not_before };
             }
             Some((ConnectionState::Active, _)) | None => {}
-            Some(_) => return RequestsSettlement::Refused,
+            Some(_) => return RequestSettlement::Refused,
         }
-        let is_now = |ruling: &Ruling| ruling.due == Due::Now;
-        if self.rulings().any(is_now) {
-            return RequestsSettlement::Reopen { not_before: None };
+        let asked = || {
+            let is_asked = |kind: &&Settled| request.asks_for(kind.settlement.kind);
+            kinds.iter().filter(is_asked)
+        };
+        let is_now = |kind: &Settled| kind.ruling.is_some_and(|ruling| ruling.due == Due::Now);
+        if asked().any(is_now) {
+            return RequestSettlement::Reopen { not_before: None };
         }
-        let waiting = kinds.iter().filter(|kind| {
-            matches!(
-                kind.settlement.due_cause,
-                DueCause::Snooze | DueCause::Doubt
-            )
-        });
-        if let Some(not_before) = waiting.map(|kind| kind.settlement.next_due_at).min() {
-            return RequestsSettlement::Reopen {
+        let waits = |kind: &&Settled| {
+            let cause = kind.settlement.due_cause;
+            matches!(cause, DueCause::Snooze | DueCause::Doubt)
+        };
+        let waiting = asked()
+            .filter(waits)
+            .map(|kind| kind.settlement.next_due_at);
+        if let Some(not_before) = waiting.min() {
+            return RequestSettlement::Reopen {
                 not_before: Some(not_before),
             };
         }
-        match self.outcome() {
-            RunOutcome::Ok | RunOutcome::Partial | RunOutcome::Snoozed => RequestsSettlement::Done,
-            RunOutcome::Failed => RequestsSettlement::Failed,
-            RunOutcome::Refused => RequestsSettlement::Refused,
+        let has_failed = |kind: &Settled| kind.ruling.is_some_and(|ruling| ruling.is_attempt);
+        let is_served = |kind: &Settled| kind.ruling.is_none();
+        if asked().any(has_failed) && !asked().any(is_served) {
+            RequestSettlement::Failed
+        } else {
+            RequestSettlement::Done
         }
     }
 
@@ -213,53 +219,45 @@ impl Worker {
         ended: &Ended,
         kinds: &[Settled],
     ) -> Result<(Vec<StoredEvent>, Option<Waiting>), FenceError> {
-        let (lease, outcome, counts) = (&claimed.lease, ended.outcome(), ended.counts());
-        let requests = ended.requests(kinds);
-        let error = ended.error();
-        let settlement = Settlement {
-            outcome,
-            error_class: error.as_ref().map(|(class, _)| *class),
-            error: error.map(|(_, text)| text),
-            items_new: counts.new,
-            items_changed: counts.changed,
-            items_same: counts.same,
-            kinds: kinds.iter().map(|kind| kind.settlement.clone()).collect(),
-            requests,
-        };
+        let (lease, outcome) = (&claimed.lease, ended.outcome());
         let mut events = Vec::new();
         let mut tx = self.store().begin_fenced("settle", lease).await?;
         for report in ended.finished.iter().map(|finished| &finished.report) {
-            if let Some((kind, transactions)) = &report.transactions {
+            if let Some((kind, transactions)) = &report.transactions
+                && transactions.is_dirty()
+            {
                 tx.save_transactions(lease, *kind, transactions.changes())
                     .await?;
             }
         }
+        let changed = match &ended.change {
+            Some(change) => {
+                let id = row.connection_id;
+                let changed = tx.change_state(id, ended.generation, change).await?;
+                if changed == Changed::Other
+                    && let Some(event) = Event::connection_state(change.state, &row.user_id)
+                {
+                    events.push(tx.insert_event(&event).await?);
+                }
+                changed
+            }
+            None => Changed::Same,
+        };
+        let settlement = settlement(claimed, ended, kinds, changed);
         tx.settle(lease, &settlement).await?;
-        for kind in kinds.iter().filter(|kind| kind.is_dead) {
-            tx.insert_dead(&dead(row, &kind.settlement)).await?;
+        for kind in kinds {
+            if let Some(attempts) = kind.dead_after {
+                tx.insert_dead(&dead(row, &kind.settlement, attempts))
+                    .await?;
+            }
         }
-        if let Some(change) = &ended.change
-            && tx
-                .change_state(row.connection_id, ended.generation, change)
-                .await?
-            && let Some(event) = Event::connection_state(change.state, &row.user_id)
-        {
-            events.push(tx.insert_event(&event).await?);
+        let mut ids = claimed.request_ids();
+        if outcome == RunOutcome::Refused && changed != Changed::Overtaken {
+            let refused = tx.refuse_requests(row.connection_id).await?;
+            ids.extend(refused.into_iter().flatten());
         }
-        if requests == RequestsSettlement::Refused {
-            tx.refuse_requests(row.connection_id).await?;
-        }
-        let ids = claimed
-            .requests
-            .iter()
-            .filter_map(|request| request.request_id.clone());
-        let event = Event::sync_ended(
-            &row.user_id,
-            Some(lease.run_id),
-            ids.collect(),
-            outcome,
-            counts,
-        );
+        let (run_id, counts) = (Some(lease.run_id), ended.counts());
+        let event = Event::sync_ended(&row.user_id, run_id, ids, outcome, counts);
         if let Some(event) = &event {
             events.push(tx.insert_event(event).await?);
         }
@@ -272,75 +270,89 @@ impl Worker {
     async fn settle_kinds(&self, row: &ConnectionRow, ended: &Ended) -> Vec<Settled> {
         let mut settled = Vec::with_capacity(ended.finished.len() + ended.not_run.len());
         for finished in &ended.finished {
-            settled.push(self.settle_kind(row, finished).await);
+            settled.push(self.settle_finished(row, finished).await);
         }
-        // What had no turn is due when that which ended the run is.
-        let last = ended.rulings().last().copied();
         for kind in &ended.not_run {
-            let Some(ruling) = last else { continue };
-            let (next_due_at, due_cause) = self.due(&ruling, 1).await;
-            settled.push(Settled {
-                settlement: KindSettlement {
-                    next_due_at,
-                    due_cause,
-                    ..unchanged(kind, Some(ruling.class))
-                },
-                is_dead: false,
-            });
+            if let Some((error, ruling)) = &ended.cut {
+                // Nothing was asked of any kind: all of them failed with the run.
+                let failed = self.settle_failed(row, kind, *ruling).await;
+                settled.push(failed.with_error(error));
+            } else if let Some(ruling) = ended.rulings().last() {
+                settled.push(self.postpone(kind, *ruling).await);
+            }
         }
         settled
     }
 
-    async fn settle_kind(&self, row: &ConnectionRow, finished: &Finished) -> Settled {
-        let kind = finished.row.kind;
-        let found = finished.report.counts.new + finished.report.counts.changed > 0;
+    async fn settle_finished(&self, row: &ConnectionRow, finished: &Finished) -> Settled {
+        let found = finished.report.counts.written() > 0;
         let Some(ruling) = finished.ruling else {
-            let settlement = KindSettlement {
-                next_due_at: self.next_slot(row, kind),
-                attempts: 0,
-                succeeded: true,
-                found,
-                error_class: None,
-                ..unchanged(&finished.row, None)
-            };
             return Settled {
-                settlement,
-                is_dead: false,
+                settlement: KindSettlement {
+                    next_due_at: self.next_slot(row, finished.row.kind),
+                    attempts: 0,
+                    succeeded: true,
+                    found,
+                    consent: true,
+                    ..unchanged(&finished.row)
+                },
+                ruling: None,
+                dead_after: None,
             };
         };
-        let attempts = finished.row.attempts + i32::from(ruling.is_attempt);
+        let mut settled = self.settle_failed(row, &finished.row, ruling).await;
+        settled.settlement.found = found;
+        settled.settlement.consent = finished.consent;
+        if !finished.consent {
+            settled.settlement.next_due_at = self.clock.now() + self.jobs.judge.consent_recheck;
+            settled.settlement.due_cause = DueCause::Consent;
+        }
+        let failure = finished.report.failure.as_ref();
+        match failure.map(|failure| telemetry::chain(failure)) {
+            Some(error) => settled.with_error(&error),
+            None => settled,
+        }
+    }
+
+    /// A kind that failed: tried again later, or given up for now.
+    async fn settle_failed(&self, row: &ConnectionRow, kind: &KindRow, ruling: Ruling) -> Settled {
+        let attempts = kind.attempts + i32::from(ruling.is_attempt);
         let is_dead = ruling.is_attempt && attempts >= self.jobs.attempts_max;
-        let (next_due_at, due_cause) = if !finished.consent {
-            (
-                self.clock.now() + self.jobs.judge.consent_recheck,
-                DueCause::Consent,
-            )
-        } else if is_dead {
-            (self.next_slot(row, kind), DueCause::Schedule)
+        let (next_due_at, due_cause) = if is_dead {
+            (self.next_slot(row, kind.kind), DueCause::Schedule)
         } else {
             self.due(&ruling, attempts).await
         };
-        let settlement = KindSettlement {
-            next_due_at,
-            due_cause,
-            attempts: if is_dead { 0 } else { attempts },
-            found,
-            consent: finished.consent,
-            error: finished
-                .report
-                .failure
-                .as_ref()
-                .map(|failure| telemetry::chain(failure)),
-            ..unchanged(&finished.row, Some(ruling.class))
-        };
         Settled {
-            settlement,
-            is_dead,
+            settlement: KindSettlement {
+                next_due_at,
+                due_cause,
+                attempts: if is_dead { 0 } else { attempts },
+                error_class: Some(ruling.class),
+                ..unchanged(kind)
+            },
+            ruling: Some(ruling),
+            dead_after: is_dead.then_some(attempts),
+        }
+    }
+
+    /// A kind that had no turn is due when that which ended the run is.
+    async fn postpone(&self, kind: &KindRow, ruling: Ruling) -> Settled {
+        let (next_due_at, due_cause) = self.due(&ruling, kind.attempts.max(1)).await;
+        Settled {
+            settlement: KindSettlement {
+                next_due_at,
+                due_cause,
+                error_class: Some(ruling.class),
+                ..unchanged(kind)
+            },
+            ruling: Some(ruling),
+            dead_after: None,
         }
     }
 
     fn next_slot(&self, row: &ConnectionRow, kind: Kind) -> Timestamp {
-        let interval = self.pace.stretched(self.jobs.intervals.of(kind).get());
+        let interval = self.pace.interval(&self.jobs.schedule, kind);
         due::next_slot(row.connection_id, interval, self.clock.now())
     }
 
@@ -386,6 +398,8 @@ impl Worker {
             run.id = %claimed.lease.run_id,
             run.lane = lane.as_str(),
             run.cause = cause.map(|request| request.cause.as_str()),
+            run.request_ids = claimed.request_ids().join(","),
+            run.traceparent = cause.and_then(|request| request.traceparent.as_deref()),
             run.outcome = outcome.as_str(),
             run.kinds = ended.finished.len(),
             items.new = counts.new,
@@ -400,8 +414,39 @@ impl Worker {
     }
 }
 
+impl Settled {
+    fn with_error(mut self, error: &str) -> Self {
+        self.settlement.error = Some(error.to_owned());
+        self
+    }
+}
+
+/// What is written down of a run.
+fn settlement(claimed: &Claimed, ended: &Ended, kinds: &[Settled], changed: Changed) -> Settlement {
+    let (counts, error) = (ended.counts(), ended.error());
+    let settle = |request: &TakenRequest| match changed {
+        // What was learned is not true of the new tokens: another run uses them.
+        Changed::Overtaken => RequestSettlement::Reopen { not_before: None },
+        Changed::Other | Changed::Same => ended.request(request, kinds),
+    };
+    Settlement {
+        outcome: ended.outcome(),
+        error_class: error.as_ref().map(|(class, _)| *class),
+        error: error.map(|(_, text)| text),
+        items_new: counts.new,
+        items_changed: counts.changed,
+        items_same: counts.same,
+        kinds: kinds.iter().map(|kind| kind.settlement.clone()).collect(),
+        requests: claimed
+            .requests
+            .iter()
+            .map(|request| (request.task_id, settle(request)))
+            .collect(),
+    }
+}
+
 /// A kind as it was, to be settled with what is different.
-fn unchanged(row: &KindRow, error_class: Option<&'static str>) -> KindSettlement {
+fn unchanged(row: &KindRow) -> KindSettlement {
     KindSettlement {
         kind: row.kind,
         next_due_at: row.next_due_at.unwrap_or(Timestamp::UNIX_EPOCH),
@@ -409,13 +454,13 @@ fn unchanged(row: &KindRow, error_class: Option<&'static str>) -> KindSettlement
         attempts: row.attempts,
         succeeded: false,
         found: false,
-        consent: true,
-        error_class,
+        consent: row.consent,
+        error_class: None,
         error: None,
     }
 }
 
-fn dead<'a>(row: &'a ConnectionRow, kind: &'a KindSettlement) -> Dead<'a> {
+fn dead<'a>(row: &'a ConnectionRow, kind: &'a KindSettlement, attempts: i32) -> Dead<'a> {
     Dead {
         connection: row.connection_id,
         user_id: &row.user_id,
@@ -423,6 +468,6 @@ fn dead<'a>(row: &'a ConnectionRow, kind: &'a KindSettlement) -> Dead<'a> {
         entry: None,
         error_class: kind.error_class.unwrap_or("unknown"),
         error: kind.error.as_deref().unwrap_or_default(),
-        attempts: kind.attempts,
+        attempts,
     }
 }

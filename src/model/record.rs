@@ -42,13 +42,14 @@ super::vocabulary! {
 }
 
 impl SeriesType {
-    /// The unit that readers see.
+    /// The unit that readers see: where the name is a common one, the common word for its unit.
     pub const fn unit(self) -> &'static str {
         match self {
             Self::HeartRate => "bpm",
             Self::Speed => "m_per_s",
             Self::Cadence => "rpm",
-            Self::Elevation | Self::Distance => "meters",
+            Self::Elevation => "meters",
+            Self::Distance => "m",
             Self::Power => "watts",
             Self::PedallingIndex | Self::LeftRightBalance => "percent",
             Self::AirPressure => "hPa",
@@ -97,7 +98,8 @@ pub enum Part<T> {
     Absent,
     /// Polar no longer has it and it was never stored.
     Gone,
-    /// Its body is kept but cannot be understood: what is stored stays as it is.
+    /// Its body is kept but cannot be understood: what is stored stays as it is, and where nothing
+    /// is, readers are told that there is none for now.
     Unreadable,
     /// This is it: it replaces what is stored.
     Present(T),
@@ -352,7 +354,7 @@ pub struct DailyActivity {
     /// Steps and step equivalents.
     pub steps: Option<i32>,
     /// Steps over the day.
-    pub step_samples: Part<Option<Series>>,
+    pub step_samples: Part<Series>,
     /// Time in activity zones over the day.
     pub zone_samples: Part<Vec<ActivityZoneSample>>,
 }

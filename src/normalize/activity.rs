@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::Offset};
 
 use super::{
     Normalized, Unreadable,
+    leftover::{Leftovers, Piece},
     number::{not_negative, whole},
     part,
     samples::measured,
@@ -33,49 +34,63 @@ pub struct ActivityParts {
 /// Normalizes a day of activity with its parts.
 ///
 /// # Errors
-/// When the day itself is not understood; a part that is not becomes a leftover.
+/// When it is not understood which day it is, or which version; anything else that is not becomes a
+/// leftover.
 pub fn activity(
     body: &wire::Activity,
     parts: ActivityParts,
 ) -> Result<Normalized<DailyActivity>, Unreadable> {
     let date = calendar_date(&body.date, "date")?;
-    let mut leftovers = Vec::new();
-    let active = body
-        .duration
-        .as_deref()
-        .map(|text| duration(text, "duration"))
-        .transpose()?;
+    let created_at = utc(&body.created, "created")?;
+    let mut left = Leftovers::of(Piece::Summary);
+    let active = body.duration.as_deref();
+    let active = left.unless(active.map(|text| duration(text, "duration")).transpose());
+    let mut whole = |value, path| left.unless(whole(not_negative(value), path));
+    let calories_kcal = whole(body.calories, "calories");
+    let active_calories_kcal = whole(body.active_calories, "active_calories");
+    let steps = whole(body.active_steps, "active_steps");
+    let mut leftovers = left.into_vec();
     let record = DailyActivity {
         polar_id: body.id,
         date,
-        created_at: utc(&body.created, "created")?,
-        calories_kcal: whole(not_negative(body.calories), "calories")?,
-        active_calories_kcal: whole(not_negative(body.active_calories), "active_calories")?,
+        created_at,
+        calories_kcal,
+        active_calories_kcal,
         active_s: active.map(|duration| duration.as_secs_f64()),
-        steps: whole(not_negative(body.active_steps), "active_steps")?,
-        step_samples: part::normalize(parts.steps, &mut leftovers, |body| step_series(&body, date)),
-        zone_samples: part::normalize(parts.zones, &mut leftovers, |body| {
-            zone_samples(&body, date)
-        }),
+        steps,
+        step_samples: part::normalize(
+            parts.steps,
+            Piece::StepSamples,
+            &mut leftovers,
+            |body, left| step_series(&body, date, left),
+        ),
+        zone_samples: part::normalize(
+            parts.zones,
+            Piece::ZoneSamples,
+            &mut leftovers,
+            |body, left| Ok(zone_samples(&body, date, left)),
+        ),
     };
     Ok(Normalized { record, leftovers })
 }
 
-fn step_series(body: &wire::StepSamples, date: Date) -> Result<Option<Series>, Unreadable> {
-    let day = day(body.date.as_deref(), date, "step_samples.date")?;
-    let mut samples = body
-        .samples
-        .iter()
-        .enumerate()
-        .map(|(position, sample)| {
-            let path = format!("step_samples[{position}].time");
-            let at = instant(day, &sample.time, &path)?;
-            let steps = sample
-                .steps
-                .and_then(|steps| measured(steps, SeriesType::Steps));
-            Ok((at, steps))
-        })
-        .collect::<Result<Vec<_>, Unreadable>>()?;
+/// The steps, but for entries without a time: they stand for nothing.
+fn step_series(
+    body: &wire::StepSamples,
+    date: Date,
+    left: &mut Leftovers,
+) -> Result<Option<Series>, Unreadable> {
+    let day = day(body.date.as_deref(), date, "step_samples.date", left);
+    let mut samples = Vec::with_capacity(body.samples.len());
+    for (position, sample) in body.samples.iter().enumerate() {
+        let path = format!("step_samples[{position}].time");
+        let steps = sample
+            .steps
+            .and_then(|steps| measured(steps, SeriesType::Steps));
+        if let Some(at) = left.unless(instant(day, sample.time.as_deref(), &path)) {
+            samples.push((at, steps));
+        }
+    }
     samples.sort_by_key(|(at, _)| *at);
     let Some((started_at, _)) = samples.first().copied() else {
         return Ok(None);
@@ -109,29 +124,37 @@ fn times(started_at: Timestamp, instants: &[Timestamp]) -> Option<SampleTimes> {
     })
 }
 
-/// Time in zones, in order; a zone that an interval names twice is one entry with the sum.
+/// Time in zones, in order; a zone that an interval names twice is one entry with the sum. Entries
+/// without a time stand for nothing.
 fn zone_samples(
     body: &wire::ZoneSamples,
     date: Date,
-) -> Result<Vec<ActivityZoneSample>, Unreadable> {
-    let day = day(body.date.as_deref(), date, "zone_samples.date")?;
+    left: &mut Leftovers,
+) -> Option<Vec<ActivityZoneSample>> {
+    let day = day(body.date.as_deref(), date, "zone_samples.date", left);
     let mut in_zone = BTreeMap::<(Timestamp, ActivityZone), SignedDuration>::new();
     for (position, sample) in body.samples.iter().enumerate() {
-        let at = instant(day, &sample.time, &format!("zone_samples[{position}].time"))?;
+        let path = format!("zone_samples[{position}].time");
+        let Some(at) = left.unless(instant(day, sample.time.as_deref(), &path)) else {
+            continue;
+        };
         for time in &sample.activity_zones {
             let path = format!("zone_samples[{position}].in_zone");
-            let sum = in_zone.entry((at, zone(time.index))).or_default();
-            *sum = sum.saturating_add(duration(&time.in_zone, &path)?);
+            let read = time.in_zone.as_deref().map(|text| duration(text, &path));
+            if let Some(duration) = left.unless(read.transpose()) {
+                let sum = in_zone.entry((at, zone(time.index))).or_default();
+                *sum = sum.saturating_add(duration);
+            }
         }
     }
-    Ok(in_zone
+    let samples = in_zone
         .into_iter()
         .map(|((at, zone), in_zone)| ActivityZoneSample {
             at,
             zone,
             in_zone_s: in_zone.as_secs_f64(),
-        })
-        .collect())
+        });
+    part::unless_empty(samples.collect())
 }
 
 fn zone(index: Option<i64>) -> ActivityZone {
@@ -146,18 +169,22 @@ fn zone(index: Option<i64>) -> ActivityZone {
     }
 }
 
-/// The samples' own day; older bodies leave it out, then it is the activity's.
-fn day(own: Option<&str>, activity: Date, path: &str) -> Result<Date, Unreadable> {
-    own.map_or(Ok(activity), |date| calendar_date(date, path))
+/// The samples' own day; where it is left out or not understood, it is the activity's.
+fn day(own: Option<&str>, activity: Date, path: &str, left: &mut Leftovers) -> Date {
+    let own = own.map(|date| calendar_date(date, path)).transpose();
+    left.unless(own).unwrap_or(activity)
 }
 
-/// The instant of a time of day; `24:00` is the end of the day.
-fn instant(day: Date, time: &str, path: &str) -> Result<Timestamp, Unreadable> {
+/// The instant of a time of day, if there is one; `24:00` is the end of the day.
+fn instant(day: Date, time: Option<&str>, path: &str) -> Result<Option<Timestamp>, Unreadable> {
+    let Some(time) = time else {
+        return Ok(None);
+    };
     let local = day
         .at(0, 0, 0, 0)
         .checked_add(time_of_day(time, path)?)
         .map_err(|_| Unreadable::new(path, "a time before the year 9999"))?;
-    to_utc(local, Offset::UTC, path)
+    to_utc(local, Offset::UTC, path).map(Some)
 }
 
 #[cfg(test)]
@@ -193,7 +220,7 @@ mod tests {
             (record.calories_kcal, record.active_calories_kcal),
             (Some(2200), None)
         );
-        let Part::Present(Some(steps)) = record.step_samples else {
+        let Part::Present(steps) = record.step_samples else {
             panic!("{:?}", record.step_samples);
         };
         assert_eq!(steps.started_at.to_string(), "2031-05-06T08:00:00Z");
@@ -246,7 +273,7 @@ mod tests {
             (twice, vec![0, 0]),
         ] {
             let record = read(Part::Present(body), Part::Absent).record;
-            let Part::Present(Some(series)) = record.step_samples else {
+            let Part::Present(series) = record.step_samples else {
                 panic!("{:?}", record.step_samples);
             };
             assert_eq!(series.times, SampleTimes::Offsets(offsets));
@@ -254,23 +281,58 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_part_costs_only_itself() {
+    fn an_unreadable_entry_costs_only_itself() {
         let late = r#"{"samples":[{"steps":1,"time":"08:00"},{"steps":7,"time":"24:01"}]}"#;
         let Normalized { record, leftovers } = read(Part::Present(late), Part::NotRequested);
-        assert_eq!(record.step_samples, Part::Unreadable);
+        let Part::Present(steps) = record.step_samples else {
+            panic!("{:?}", record.step_samples);
+        };
+        assert_eq!(steps.values, [Some(1.0)]);
         assert_eq!(record.zone_samples, Part::NotRequested);
-        let leftovers: Vec<_> = leftovers.iter().map(ToString::to_string).collect();
-        assert_eq!(leftovers.len(), 1);
-        assert!(
-            leftovers[0].starts_with("step_samples[1].time: "),
-            "{leftovers:?}"
+        let [leftover] = leftovers.as_slice() else {
+            panic!("{leftovers:?}");
+        };
+        assert_eq!(leftover.piece, Piece::StepSamples);
+        let leftover = leftover.to_string();
+        assert!(leftover.starts_with("step_samples[1].time: "), "{leftover}");
+    }
+
+    #[test]
+    fn a_part_of_which_nothing_is_understood_is_marked() {
+        let zones = r#"{"samples":[{"time":"string","activity-zones":[{"inzone":"PT1S"}]}]}"#;
+        let Normalized { record, leftovers } = read(Part::Gone, Part::Present(zones));
+        assert_eq!(record.zone_samples, Part::Unreadable);
+        assert_eq!(record.step_samples, Part::Gone);
+        assert_eq!(leftovers[0].piece, Piece::ZoneSamples);
+    }
+
+    #[test]
+    fn entries_that_stand_for_nothing_are_skipped() {
+        let steps = r#"{"samples":[{"steps":null,"time":null},{},{"steps":3,"time":"08:00"}]}"#;
+        let zones = r#"{"samples":[{},{"time":"09:00","activity-zones":[{"index":1,"inzone":null},
+            {"index":1},{"index":2,"inzone":"PT5S"}]}]}"#;
+        let Normalized { record, leftovers } = read(Part::Present(steps), Part::Present(zones));
+        assert_eq!(leftovers, []);
+        let Part::Present(steps) = record.step_samples else {
+            panic!("{:?}", record.step_samples);
+        };
+        assert_eq!(steps.values, [Some(3.0)]);
+        let Part::Present(zones) = record.zone_samples else {
+            panic!("{:?}", record.zone_samples);
+        };
+        assert_eq!(zones.len(), 1);
+        assert_eq!(
+            (zones[0].zone, zones[0].in_zone_s),
+            (ActivityZone::Light, 5.0)
         );
     }
 
     #[test]
-    fn a_day_without_steps_is_present_and_empty() {
-        let record = read(Part::Present(r#"{"samples":null}"#), Part::Gone).record;
-        assert_eq!(record.step_samples, Part::Present(None));
-        assert_eq!(record.zone_samples, Part::Gone);
+    fn a_day_without_samples_replaces_nothing() {
+        for empty in [r#"{"samples":null}"#, "{}", r#"{"samples":[{}]}"#, "[]"] {
+            let record = read(Part::Present(empty), Part::Present(empty)).record;
+            assert_eq!(record.step_samples, Part::Absent, "{empty}");
+            assert_eq!(record.zone_samples, Part::Absent, "{empty}");
+        }
     }
 }

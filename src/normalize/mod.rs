@@ -5,8 +5,9 @@
 //! into an error: [`Unreadable`] names the path and what was expected there.
 //!
 //! What cannot be understood takes as little with it as possible. A record whose time or identity is
-//! unclear is [`Unreadable`] as a whole; a detail of a record becomes `Part::Unreadable`; one series
-//! becomes a [`Leftover`] beside the others. In each case the raw body is kept, so that a later
+//! unclear is [`Unreadable`] as a whole. Of everything else only what is not understood is missing: a
+//! value, an entry of a list, a series becomes a [`Leftover`] beside the others, and a detail of which
+//! nothing is understood becomes `Part::Unreadable`. In each case the raw body is kept, so that a later
 //! release can read it.
 //!
 //! How Polar says "no value", read everywhere: a missing field, `null`, blank text, a negative
@@ -32,13 +33,14 @@ mod workout;
 mod zones;
 
 pub use activity::{ActivityParts, activity};
-pub use leftover::{Leftover, Normalized};
+pub use leftover::{Leftover, Normalized, Piece, Reason};
 pub use nightly_recharge::{Night, nightly_recharge};
 pub use physical_information::physical_information;
 pub use route::Route;
 pub use samples::{SAMPLE_LIMIT, sample_series};
 pub use sleep::sleep;
 pub use sports::workout_type;
+pub use time::date_of;
 pub use workout::{Origin, WorkoutParts, workout};
 
 pub use crate::accesslink::wire::Unreadable;

@@ -20,6 +20,7 @@ use jiff::{
 
 use super::{
     Unreadable,
+    leftover::Leftovers,
     samples::measured,
     time::{DAY, Stamp, milliseconds_between, offset_minutes, time_of_day, to_utc},
 };
@@ -33,7 +34,7 @@ use crate::{
 const LEAD: SignedDuration = SignedDuration::from_hours(6);
 
 /// The wall clock of one night.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NightClock {
     /// Local time from which the next 24 hours are meant.
     opens: DateTime,
@@ -49,7 +50,7 @@ pub(super) struct NightClock {
 ///
 /// The zones of the European Union change at 01:00 UTC. Elsewhere clocks change at 02:00 standard
 /// time, but for the Americas, which put them back at 02:00 daylight time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Change {
     at: Timestamp,
     after: Offset,
@@ -98,22 +99,31 @@ impl NightClock {
         }
     }
 
-    /// The entries of a map with their instants, in the order of time.
+    /// The offset of local time when the night begins, where it is known.
+    pub(super) const fn utc_offset_minutes(&self) -> Option<i16> {
+        self.utc_offset_minutes
+    }
+
+    /// The entries of a map with their instants, in the order of time. An entry whose key is no time
+    /// of day is left out.
     pub(super) fn read(
         &self,
         map: &ClockMap,
         name: &str,
-    ) -> Result<Vec<(Timestamp, Option<f64>)>, Unreadable> {
+        left: &mut Leftovers,
+    ) -> Vec<(Timestamp, Option<f64>)> {
         let mut previous = None;
         let mut entries = Vec::with_capacity(map.0.len());
         for (position, (key, value)) in map.0.iter().enumerate() {
             let path = format!("{name}[{position}]");
-            let at = self.place(time_of_day(key, &path)?, previous, &path)?;
-            previous = Some(at);
-            entries.push((at, *value));
+            let at = time_of_day(key, &path).and_then(|key| self.place(key, previous, &path));
+            if let Some(at) = left.unless(at.map(Some)) {
+                previous = Some(at);
+                entries.push((at, *value));
+            }
         }
         entries.sort_by_key(|(at, _)| *at);
-        Ok(entries)
+        entries
     }
 
     /// A map as a series; what the quantity cannot be is a gap.
@@ -122,26 +132,25 @@ impl NightClock {
         series: SeriesType,
         map: &ClockMap,
         name: &str,
-    ) -> Result<Option<Series>, Unreadable> {
-        let entries = self.read(map, name)?;
-        let Some((started_at, _)) = entries.first().copied() else {
-            return Ok(None);
-        };
+        left: &mut Leftovers,
+    ) -> Option<Series> {
+        let entries = self.read(map, name, left);
+        let (started_at, _) = entries.first().copied()?;
         let offsets = entries
             .iter()
             .map(|(at, _)| milliseconds_between(started_at, *at))
             .collect::<Option<Vec<i32>>>()
-            .ok_or_else(|| Unreadable::new(name, "times of one night"))?;
-        Ok(Some(Series {
+            .ok_or_else(|| Unreadable::new(name, "times of one night"));
+        Some(Series {
             series,
             started_at,
             utc_offset_minutes: self.utc_offset_minutes,
-            times: SampleTimes::Offsets(offsets),
+            times: SampleTimes::Offsets(left.unless(offsets.map(Some))?),
             values: entries
                 .into_iter()
                 .map(|(_, value)| measured(value?, series))
                 .collect(),
-        }))
+        })
     }
 
     /// The instant at which the clock shows `key`; `previous` is that of the key before it.

@@ -3,88 +3,106 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Unreadable,
+    Normalized, Unreadable,
+    leftover::{Leftovers, Piece},
     night_clock::NightClock,
-    number::{positive, whole},
+    number::{positive, real, whole},
+    sleep::Bounds,
     time::{calendar_date, offset, time_of_day},
 };
 use crate::{
     accesslink::wire,
-    model::record::{NightlyRecharge, SeriesType, Sleep},
+    model::record::{NightlyRecharge, SeriesType},
 };
 
-/// What the sleep of the same date tells of a night.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Night {
-    /// When it began.
-    pub start_at: Timestamp,
-    /// Offset of local time then.
-    pub utc_offset_minutes: Option<i16>,
-}
+/// What the sleep of the same date tells of a night: how its clock went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Night(NightClock);
 
-impl From<&Sleep> for Night {
-    fn from(sleep: &Sleep) -> Self {
-        Self {
-            start_at: sleep.start_at,
-            utc_offset_minutes: sleep.utc_offset_minutes,
-        }
+impl Night {
+    /// The night of a sleep, with a change of clocks in it.
+    ///
+    /// # Errors
+    /// When its begin or its end is not understood.
+    pub fn of(sleep: &wire::SleepNight) -> Result<Self, Unreadable> {
+        Bounds::of(sleep).map(|bounds| Self(bounds.clock()))
+    }
+
+    /// A night of which only the begin is known.
+    pub fn beginning(start_at: Timestamp, utc_offset_minutes: Option<i16>) -> Self {
+        let offset = utc_offset_minutes.and_then(|minutes| offset(minutes.into()));
+        Self(NightClock::around(start_at, offset))
     }
 }
 
 /// Normalizes a night's recovery.
 ///
-/// Its series carry times of day only. With the night's sleep they stand next to its start, in its
-/// local time: the sleep record keeps one offset, so after a change of clocks in the night they are an
-/// hour off. Without the sleep the date of waking up decides, and local time counts as UTC.
+/// Its series carry times of day only. With the night's sleep they stand where the clock of that night
+/// showed them. Without it the date of waking up decides, and local time counts as UTC.
+///
+/// # Errors
+/// When its date is not understood.
 pub fn nightly_recharge(
     body: &wire::NightlyRecharge,
     night: Option<Night>,
-) -> Result<NightlyRecharge, Unreadable> {
+) -> Result<Normalized<NightlyRecharge>, Unreadable> {
     let date = calendar_date(&body.date, "date")?;
+    let mut left = Leftovers::of(Piece::Summary);
     let clock = match night {
-        Some(night) => {
-            let offset = night
-                .utc_offset_minutes
-                .and_then(|minutes| offset(minutes.into()));
-            NightClock::around(night.start_at, offset)
-        }
-        None => NightClock::waking_on(date, first_key(body)?),
+        Some(Night(clock)) => clock,
+        None => NightClock::waking_on(date, first_key(body)),
     };
-    let hrv = SeriesType::HeartRateVariabilityRmssd;
-    Ok(NightlyRecharge {
+    let hrv = clock.series(
+        SeriesType::HeartRateVariabilityRmssd,
+        &body.hrv_samples,
+        "hrv_samples",
+        &mut left,
+    );
+    let breathing = clock.series(
+        SeriesType::RespiratoryRate,
+        &body.breathing_samples,
+        "breathing_samples",
+        &mut left,
+    );
+    let hrv_rmssd_ms = left.unless(whole(
+        positive(body.heart_rate_variability_avg),
+        "heart_rate_variability_avg",
+    ));
+    let beat_to_beat_avg_ms =
+        left.unless(whole(positive(body.beat_to_beat_avg), "beat_to_beat_avg"));
+    let mut class = |value, path| left.unless(whole(positive(value), path));
+    let heart_rate_avg_bpm = class(body.heart_rate_avg, "heart_rate_avg");
+    let ans_charge_status = class(body.ans_charge_status, "ans_charge_status");
+    let status = class(body.nightly_recharge_status, "nightly_recharge_status");
+    let record = NightlyRecharge {
         date,
-        utc_offset_minutes: night.and_then(|night| night.utc_offset_minutes),
-        hrv_rmssd_ms: whole(
-            positive(body.heart_rate_variability_avg),
-            "heart_rate_variability_avg",
-        )?,
-        breathing_rate_brpm: positive(body.breathing_rate_avg),
-        heart_rate_avg_bpm: whole(positive(body.heart_rate_avg), "heart_rate_avg")?,
-        beat_to_beat_avg_ms: whole(positive(body.beat_to_beat_avg), "beat_to_beat_avg")?,
-        ans_charge: body.ans_charge,
-        ans_charge_status: whole(positive(body.ans_charge_status), "ans_charge_status")?,
-        status: whole(
-            positive(body.nightly_recharge_status),
-            "nightly_recharge_status",
-        )?,
-        hrv: clock.series(hrv, &body.hrv_samples, "hrv_samples")?,
-        breathing: clock.series(
-            SeriesType::RespiratoryRate,
-            &body.breathing_samples,
-            "breathing_samples",
-        )?,
+        utc_offset_minutes: clock.utc_offset_minutes(),
+        hrv_rmssd_ms,
+        breathing_rate_brpm: left.unless(real(
+            positive(body.breathing_rate_avg),
+            "breathing_rate_avg",
+        )),
+        heart_rate_avg_bpm,
+        beat_to_beat_avg_ms,
+        ans_charge: left.unless(real(body.ans_charge, "ans_charge")),
+        ans_charge_status,
+        status,
+        hrv,
+        breathing,
+    };
+    Ok(Normalized {
+        record,
+        leftovers: left.into_vec(),
     })
 }
 
 /// The time of day at which the night's samples begin; midnight where there are none.
-fn first_key(body: &wire::NightlyRecharge) -> Result<SignedDuration, Unreadable> {
-    let maps = [
-        (&body.hrv_samples, "hrv_samples[0]"),
-        (&body.breathing_samples, "breathing_samples[0]"),
-    ];
+fn first_key(body: &wire::NightlyRecharge) -> SignedDuration {
+    let maps = [&body.hrv_samples, &body.breathing_samples];
     maps.into_iter()
-        .find_map(|(map, path)| map.0.first().map(|(key, _)| time_of_day(key, path)))
-        .unwrap_or(Ok(SignedDuration::ZERO))
+        .flat_map(|map| &map.0)
+        .find_map(|(key, _)| time_of_day(key, "").ok())
+        .unwrap_or(SignedDuration::ZERO)
 }
 
 #[cfg(test)]
@@ -126,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_none_and_a_usual_charge_is_zero() {
-        let record = nightly_recharge(&body(&[], &[]), None).unwrap();
+        let record = nightly_recharge(&body(&[], &[]), None).unwrap().record;
         assert_eq!(record.heart_rate_avg_bpm, None);
         assert_eq!(record.hrv_rmssd_ms, None);
         assert_eq!(record.breathing_rate_brpm, None);
@@ -143,11 +161,8 @@ mod tests {
             &[("23:35", 40.0), ("23:40", 0.0), ("00:05", 42.0)],
             &[("23:33", 13.5), ("00:03", 14.5)],
         );
-        let night = Night {
-            start_at: "2031-05-05T20:33:22Z".parse().unwrap(),
-            utc_offset_minutes: Some(180),
-        };
-        let record = nightly_recharge(&body, Some(night)).unwrap();
+        let night = Night::beginning("2031-05-05T20:33:22Z".parse().unwrap(), Some(180));
+        let record = nightly_recharge(&body, Some(night)).unwrap().record;
         assert_eq!(record.utc_offset_minutes, Some(180));
         assert_eq!(
             at(record.hrv.as_ref()),
@@ -182,8 +197,9 @@ mod tests {
             ),
         ] {
             let [first, second] = keys;
-            let record =
-                nightly_recharge(&body(&[(first, 40.0)], &[(second, 13.5)]), None).unwrap();
+            let record = nightly_recharge(&body(&[(first, 40.0)], &[(second, 13.5)]), None)
+                .unwrap()
+                .record;
             assert_eq!(record.utc_offset_minutes, None);
             assert_eq!(at(record.hrv.as_ref()), (hrv.to_owned(), None));
             assert_eq!(at(record.breathing.as_ref()), (breathing.to_owned(), None));
@@ -191,8 +207,36 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_no_time_of_day_is_named_by_position() {
-        let error = nightly_recharge(&body(&[("00:01", 1.0), ("late", 2.0)], &[]), None);
-        assert_eq!(error.unwrap_err().path, "hrv_samples[1]");
+    fn a_key_that_is_no_time_of_day_costs_only_its_entry() {
+        let body = body(&[("late", 2.0), ("23:50", 41.0)], &[]);
+        let Normalized { record, leftovers } = nightly_recharge(&body, None).unwrap();
+        assert_eq!(
+            at(record.hrv.as_ref()),
+            ("2031-05-05T23:50:00Z".to_owned(), None)
+        );
+        let [leftover] = leftovers.as_slice() else {
+            panic!("{leftovers:?}");
+        };
+        assert!(leftover.to_string().starts_with("hrv_samples[0]: "));
+    }
+
+    #[test]
+    fn a_change_of_clocks_in_the_night_is_followed() {
+        let sleep = br#"{"date":"2031-10-26","sleep_start_time":"2031-10-25T23:00:00+03:00",
+            "sleep_end_time":"2031-10-26T07:00:00+02:00"}"#;
+        let sleep = wire::decode(sleep).unwrap();
+        let body = body(&[("23:30", 40.0), ("06:00", 41.0)], &[]);
+        let record = nightly_recharge(&body, Some(Night::of(&sleep).unwrap()))
+            .unwrap()
+            .record;
+        assert_eq!(
+            at(record.hrv.as_ref()),
+            ("2031-10-25T20:30:00Z".to_owned(), Some(180))
+        );
+        // Seven and a half hours, since one hour was lived twice.
+        assert_eq!(
+            record.hrv.unwrap().times,
+            SampleTimes::Offsets(vec![0, 27_000_000])
+        );
     }
 }

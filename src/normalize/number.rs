@@ -5,6 +5,22 @@ use super::Unreadable;
 /// Longest text kept, in characters: names of devices and clubs, codes.
 const TEXT_LIMIT: usize = 256;
 
+/// Greatest size of a number that can be meant.
+const NUMBER_MAX: f64 = 1e12;
+
+/// A number of a plausible size.
+///
+/// # Errors
+/// A greater one is no measurement.
+pub(super) fn real(value: Option<f64>, path: &str) -> Result<Option<f64>, Unreadable> {
+    match value {
+        Some(number) if number.is_nan() || number.abs() > NUMBER_MAX => {
+            Err(Unreadable::new(path, "a number of a plausible size"))
+        }
+        value => Ok(value),
+    }
+}
+
 /// A number that cannot be below 0: below means that there is none.
 pub(super) fn not_negative(value: Option<f64>) -> Option<f64> {
     value.filter(|number| *number >= 0.0)
@@ -18,7 +34,7 @@ pub(super) fn positive(value: Option<f64>) -> Option<f64> {
 /// A whole number for a column of type `T`, rounded.
 ///
 /// # Errors
-/// A number that does not fit is no measurement: the body is not understood.
+/// A number that does not fit is no measurement.
 pub(super) fn whole<T: TryFrom<i64>>(
     value: Option<f64>,
     path: &str,
@@ -74,6 +90,17 @@ mod tests {
         for number in [32_768.0, 1e300, f64::INFINITY, f64::NAN] {
             assert_eq!(whole::<i16>(Some(number), "p").unwrap_err().path, "p");
         }
+    }
+
+    #[test]
+    fn a_number_has_a_plausible_size() {
+        for number in [0.0, -1e12, 1e12] {
+            assert_eq!(real(Some(number), "p"), Ok(Some(number)));
+        }
+        for number in [1e308, -1e13, f64::NEG_INFINITY, f64::NAN] {
+            assert_eq!(real(Some(number), "p").unwrap_err().path, "p");
+        }
+        assert_eq!(real(None, "p"), Ok(None));
     }
 
     #[test]

@@ -7,7 +7,11 @@
 
 use jiff::Timestamp;
 
-use super::{Leftover, Unreadable, number::rounded};
+use super::{
+    Leftover, Unreadable,
+    leftover::{Piece, Reason},
+    number::rounded,
+};
 use crate::{
     accesslink::wire,
     model::record::{SampleTimes, Series, SeriesType},
@@ -42,7 +46,10 @@ pub fn sample_series(
                 values,
             }),
             Ok(None) => {}
-            Err(leftover) => leftovers.push(leftover),
+            Err(reason) => leftovers.push(Leftover {
+                piece: Piece::Series(position),
+                reason,
+            }),
         }
     }
     (all, leftovers)
@@ -52,7 +59,7 @@ pub fn sample_series(
 type Samples = (SeriesType, SampleTimes, Vec<Option<f64>>);
 
 /// `None` when there are no samples: then it does not matter that there is no rate either.
-fn read(sample: &wire::SampleSeries, position: usize) -> Result<Option<Samples>, Leftover> {
+fn read(sample: &wire::SampleSeries, position: usize) -> Result<Option<Samples>, Reason> {
     let path = || format!("samples[{position}].data");
     let series = series_type(&sample.sample_type, position)?;
     let values = values(sample.data.as_deref().unwrap_or_default(), series, path)?;
@@ -67,7 +74,7 @@ fn read(sample: &wire::SampleSeries, position: usize) -> Result<Option<Samples>,
     } else {
         SampleTimes::Regular {
             interval_ms: interval_ms(sample.recording_rate)
-                .ok_or(Leftover::NoRecordingRate { series })?,
+                .ok_or(Reason::NoRecordingRate { series })?,
         }
     };
     Ok(Some((series, times, values)))
@@ -78,7 +85,7 @@ fn once(
     read: Option<Samples>,
     known: &[Series],
     position: usize,
-) -> Result<Option<Samples>, Leftover> {
+) -> Result<Option<Samples>, Reason> {
     match read {
         Some((series, ..)) if known.iter().any(|known| known.series == series) => {
             let path = format!("samples[{position}].sample_type");
@@ -89,7 +96,7 @@ fn once(
 }
 
 /// The type that Polar's id stands for.
-fn series_type(sample_type: &str, position: usize) -> Result<SeriesType, Leftover> {
+fn series_type(sample_type: &str, position: usize) -> Result<SeriesType, Reason> {
     let id = sample_type.trim().parse().map_err(|_| {
         let path = format!("samples[{position}].sample_type");
         Unreadable::new(path, "the number of a sample type")
@@ -107,7 +114,7 @@ fn series_type(sample_type: &str, position: usize) -> Result<SeriesType, Leftove
         9 => SeriesType::AirTemperature,
         10 => SeriesType::Distance,
         11 => SeriesType::RrInterval,
-        id => return Err(Leftover::UnknownSampleType { id }),
+        id => return Err(Reason::UnknownSampleType { id }),
     })
 }
 
@@ -308,8 +315,11 @@ mod tests {
         let leftover = series_of(sample("3", rate, "1,2")).unwrap_err();
         assert_eq!(
             leftover,
-            Leftover::NoRecordingRate {
-                series: SeriesType::Elevation
+            Leftover {
+                piece: Piece::Series(0),
+                reason: Reason::NoRecordingRate {
+                    series: SeriesType::Elevation
+                }
             }
         );
     }

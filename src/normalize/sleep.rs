@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Unreadable,
+    Normalized, Unreadable,
+    leftover::{Leftovers, Piece},
     night_clock::NightClock,
-    number::{not_negative, positive, text, whole},
-    time::{DAY, Stamp, calendar_date, offset_minutes},
+    number::{not_negative, positive, real, text, whole},
+    time::{DAY, Stamp, calendar_date},
 };
 use crate::{
     accesslink::wire,
@@ -16,55 +17,78 @@ use crate::{
 /// Normalizes a night's sleep.
 ///
 /// # Errors
-/// When begin, end or a time of the maps is not understood, or the night does not last between
-/// nothing and a day: times of day without a date would mean nothing then.
-pub fn sleep(body: &wire::SleepNight) -> Result<Sleep, Unreadable> {
-    let seconds = |value, path| whole(not_negative(value), path);
-    let class = |value, path| whole(positive(value), path);
+/// When its date, its begin or its end is not understood, or the night does not last between nothing
+/// and a day: times of day without a date would mean nothing then.
+pub fn sleep(body: &wire::SleepNight) -> Result<Normalized<Sleep>, Unreadable> {
+    let date = calendar_date(&body.date, "date")?;
     let night = Bounds::of(body)?;
-    Ok(Sleep {
-        date: calendar_date(&body.date, "date")?,
+    let mut left = Leftovers::of(Piece::Summary);
+    let stages = night.stages(&body.hypnogram, &mut left);
+    let heart_rate = night.clock().series(
+        SeriesType::HeartRate,
+        &body.heart_rate_samples,
+        "heart_rate_samples",
+        &mut left,
+    );
+    let mut seconds = |value, path| left.unless(whole(not_negative(value), path));
+    let light_s = seconds(body.light_sleep, "light_sleep");
+    let deep_s = seconds(body.deep_sleep, "deep_sleep");
+    let rem_s = seconds(body.rem_sleep, "rem_sleep");
+    let unrecognized_s = seconds(body.unrecognized_sleep_stage, "unrecognized_sleep_stage");
+    let interruption_s = seconds(
+        body.total_interruption_duration,
+        "total_interruption_duration",
+    );
+    let short_interruption_s = seconds(
+        body.short_interruption_duration,
+        "short_interruption_duration",
+    );
+    let long_interruption_s = seconds(
+        body.long_interruption_duration,
+        "long_interruption_duration",
+    );
+    let cycles = left.unless(whole(not_negative(body.sleep_cycles), "sleep_cycles"));
+    let goal_s = left.unless(whole(positive(body.sleep_goal), "sleep_goal"));
+    let mut class = |value, path| left.unless(whole(positive(value), path));
+    let score = class(body.sleep_score, "sleep_score");
+    let continuity_class = class(body.continuity_class, "continuity_class");
+    let sleep_charge = class(body.sleep_charge, "sleep_charge");
+    let rating = class(body.sleep_rating, "sleep_rating");
+    let mut grade = |value, path| left.unless(real(positive(value), path));
+    let record = Sleep {
+        date,
         start_at: night.start_at,
         end_at: night.end_at,
-        utc_offset_minutes: night.start.zone.and_then(offset_minutes),
-        light_s: seconds(body.light_sleep, "light_sleep")?,
-        deep_s: seconds(body.deep_sleep, "deep_sleep")?,
-        rem_s: seconds(body.rem_sleep, "rem_sleep")?,
-        unrecognized_s: seconds(body.unrecognized_sleep_stage, "unrecognized_sleep_stage")?,
-        interruption_s: seconds(
-            body.total_interruption_duration,
-            "total_interruption_duration",
-        )?,
-        short_interruption_s: seconds(
-            body.short_interruption_duration,
-            "short_interruption_duration",
-        )?,
-        long_interruption_s: seconds(
-            body.long_interruption_duration,
-            "long_interruption_duration",
-        )?,
-        score: class(body.sleep_score, "sleep_score")?,
-        continuity: positive(body.continuity),
-        continuity_class: class(body.continuity_class, "continuity_class")?,
-        cycles: whole(not_negative(body.sleep_cycles), "sleep_cycles")?,
-        sleep_charge: class(body.sleep_charge, "sleep_charge")?,
-        rating: class(body.sleep_rating, "sleep_rating")?,
-        goal_s: whole(positive(body.sleep_goal), "sleep_goal")?,
-        duration_score: positive(body.group_duration_score),
-        solidity_score: positive(body.group_solidity_score),
-        regeneration_score: positive(body.group_regeneration_score),
+        utc_offset_minutes: night.clock().utc_offset_minutes(),
+        light_s,
+        deep_s,
+        rem_s,
+        unrecognized_s,
+        interruption_s,
+        short_interruption_s,
+        long_interruption_s,
+        score,
+        continuity: grade(body.continuity, "continuity"),
+        continuity_class,
+        cycles,
+        sleep_charge,
+        rating,
+        goal_s,
+        duration_score: grade(body.group_duration_score, "group_duration_score"),
+        solidity_score: grade(body.group_solidity_score, "group_solidity_score"),
+        regeneration_score: grade(body.group_regeneration_score, "group_regeneration_score"),
         device_id: text(body.device_id.as_deref()),
-        stages: night.stages(&body.hypnogram)?,
-        heart_rate: night.clock().series(
-            SeriesType::HeartRate,
-            &body.heart_rate_samples,
-            "heart_rate_samples",
-        )?,
+        stages,
+        heart_rate,
+    };
+    Ok(Normalized {
+        record,
+        leftovers: left.into_vec(),
     })
 }
 
 /// Begin and end of a night.
-struct Bounds {
+pub(super) struct Bounds {
     start: Stamp,
     end: Stamp,
     start_at: Timestamp,
@@ -72,9 +96,11 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(body: &wire::SleepNight) -> Result<Self, Unreadable> {
-        let start = Stamp::parse(&body.sleep_start_time, "sleep_start_time")?;
+    /// Where only one of them has an offset, it is that of both.
+    pub(super) fn of(body: &wire::SleepNight) -> Result<Self, Unreadable> {
+        let mut start = Stamp::parse(&body.sleep_start_time, "sleep_start_time")?;
         let mut end = Stamp::parse(&body.sleep_end_time, "sleep_end_time")?;
+        start.zone = start.zone.or(end.zone);
         end.zone = end.zone.or(start.zone);
         let start_at = start.instant("sleep_start_time")?;
         let end_at = end.instant("sleep_end_time")?;
@@ -91,14 +117,14 @@ impl Bounds {
         })
     }
 
-    fn clock(&self) -> NightClock {
+    pub(super) fn clock(&self) -> NightClock {
         NightClock::of_night(&self.start, &self.end)
     }
 
     /// The hypnogram as intervals within the night: a key begins a stage, which lasts until the next
     /// key; what comes before the first key is not told.
-    fn stages(&self, hypnogram: &wire::ClockMap) -> Result<Vec<SleepStageInterval>, Unreadable> {
-        let mut keys = self.clock().read(hypnogram, "hypnogram")?;
+    fn stages(&self, hypnogram: &wire::ClockMap, left: &mut Leftovers) -> Vec<SleepStageInterval> {
+        let mut keys = self.clock().read(hypnogram, "hypnogram", left);
         // Keys have no seconds: one in the last minute of the night marks its end.
         let is_end = |at: Timestamp| self.end_at.duration_since(at) < SignedDuration::from_mins(1);
         if keys.len() > 1 && keys.last().is_some_and(|(at, _)| is_end(*at)) {
@@ -120,7 +146,7 @@ impl Bounds {
                 }),
             }
         }
-        Ok(stages)
+        stages
     }
 }
 
@@ -162,6 +188,7 @@ mod tests {
     fn stages(body: &wire::SleepNight) -> Vec<(SleepStage, String, String)> {
         sleep(body)
             .unwrap()
+            .record
             .stages
             .into_iter()
             .map(|interval| {
@@ -259,7 +286,7 @@ mod tests {
     fn no_signal_is_a_gap_in_the_heart_rate() {
         let mut body = night("2031-05-05T23:59:30-05:00", "2031-05-06T08:00:00-05:00");
         body.heart_rate_samples = map(&[("23:59", 61.0), ("00:04", 0.0), ("00:10", 59.0)]);
-        let record = sleep(&body).unwrap();
+        let record = sleep(&body).unwrap().record;
         assert_eq!(record.utc_offset_minutes, Some(-300));
         let series = record.heart_rate.unwrap();
         assert_eq!(series.started_at.to_string(), "2031-05-06T04:59:00Z");
@@ -313,7 +340,7 @@ mod tests {
         let mut body = night(start, end);
         let entries: Vec<_> = keys.iter().map(|(key, _)| (*key, 60.0)).collect();
         body.heart_rate_samples = map(&entries);
-        let series = sleep(&body).unwrap().heart_rate.unwrap();
+        let series = sleep(&body).unwrap().record.heart_rate.unwrap();
         let SampleTimes::Offsets(offsets) = series.times else {
             panic!("a night's series has offsets");
         };
@@ -323,6 +350,56 @@ mod tests {
             .collect();
         let expected: Vec<_> = keys.iter().map(|(_, at)| (*at).to_owned()).collect();
         assert_eq!(instants, expected);
+    }
+
+    #[test]
+    fn an_entry_that_is_not_understood_costs_only_itself() {
+        let mut body = night("2031-05-05T22:50:30+02:00", "2031-05-06T05:30:30.500+02:00");
+        let mut keys = HYPNOGRAM.to_vec();
+        keys.insert(2, ("late", 4.0));
+        body.hypnogram = map(&keys);
+        body.heart_rate_samples = map(&[("23:00", 61.0), ("25:00", 60.0)]);
+        body.sleep_score = Some(1e300);
+        body.group_solidity_score = Some(1e308);
+        assert_eq!(stages(&body), expected());
+        let Normalized { record, leftovers } = sleep(&body).unwrap();
+        assert_eq!((record.score, record.solidity_score), (None, None));
+        assert_eq!(record.heart_rate.unwrap().values, [Some(61.0)]);
+        let begins = [
+            "hypnogram[2]: ",
+            "heart_rate_samples[1]: ",
+            "sleep_score: ",
+            "group_solidity_score: ",
+        ];
+        assert_eq!(leftovers.len(), begins.len());
+        for (leftover, begin) in leftovers.iter().zip(begins) {
+            assert!(leftover.to_string().starts_with(begin), "{leftover}");
+        }
+    }
+
+    #[test]
+    fn both_passes_through_a_repeated_hour_are_read() {
+        let body = r#"{"date":"2031-10-26","sleep_start_time":"2031-10-25T23:00:00+03:00",
+            "sleep_end_time":"2031-10-26T07:00:00+02:00",
+            "heart_rate_samples":{"03:00":50,"03:30":51,"03:00":52,"03:30":53,"04:00":54}}"#;
+        let body = wire::decode(body.as_bytes()).unwrap();
+        let series = sleep(&body).unwrap().record.heart_rate.unwrap();
+        let half_hours = (0..5).map(|nth| nth * 1_800_000).collect();
+        assert_eq!(series.times, SampleTimes::Offsets(half_hours));
+        assert_eq!(
+            series.values,
+            [50, 51, 52, 53, 54].map(|bpm| Some(f64::from(bpm)))
+        );
+    }
+
+    #[rstest]
+    #[case("2031-05-05T23:00:00+02:00", "2031-05-06T07:00:00")]
+    #[case("2031-05-05T23:00:00", "2031-05-06T07:00:00+02:00")]
+    fn an_offset_that_is_given_once_holds_for_both_ends(#[case] start: &str, #[case] end: &str) {
+        let record = sleep(&night(start, end)).unwrap().record;
+        assert_eq!(record.start_at.to_string(), "2031-05-05T21:00:00Z");
+        assert_eq!(record.end_at.to_string(), "2031-05-06T05:00:00Z");
+        assert_eq!(record.utc_offset_minutes, Some(120));
     }
 
     #[rstest]
@@ -359,7 +436,7 @@ mod tests {
         body.sleep_score = Some(0.0);
         body.group_duration_score = Some(0.0);
         body.deep_sleep = Some(0.0);
-        let record = sleep(&body).unwrap();
+        let record = sleep(&body).unwrap().record;
         assert_eq!((record.sleep_charge, record.continuity), (None, None));
         assert_eq!((record.rating, record.score), (None, None));
         assert_eq!((record.duration_score, record.deep_s), (None, Some(0)));

@@ -8,7 +8,7 @@
 /// What an unknown sport is.
 const OTHER: &str = "other";
 
-/// Polar's code and the common workout type, sorted by code.
+/// Polar's code, with `_` between its words, and the common workout type, sorted by code.
 const SPORTS: &[(&str, &str)] = &[
     ("AEROBICS", "aerobics"),
     ("AGILITY", "other"),
@@ -31,8 +31,8 @@ const SPORTS: &[(&str, &str)] = &[
     ("CLIMBING", "rock_climbing"),
     ("CORE", "strength_training"),
     ("CRICKET", "cricket"),
-    ("CROSS-COUNTRY_SKIING", "cross_country_skiing"),
     ("CROSS_COUNTRY_RUNNING", "trail_running"),
+    ("CROSS_COUNTRY_SKIING", "cross_country_skiing"),
     ("CROSS_TRAINER", "elliptical"),
     ("CURLING", "curling"),
     ("CYCLING", "cycling"),
@@ -197,7 +197,7 @@ pub fn workout_type(detailed: Option<&str>, coarse: Option<&str>) -> &'static st
 }
 
 fn known(code: &str) -> Option<&'static str> {
-    let code = code.trim().to_ascii_uppercase();
+    let code = code.trim().to_ascii_uppercase().replace(['-', ' '], "_");
     SPORTS
         .binary_search_by_key(&code.as_str(), |(known, _)| known)
         .ok()
@@ -229,6 +229,13 @@ mod tests {
             "running"
         );
         assert_eq!(workout_type(None, Some(" cycling ")), "cycling");
+        for code in [
+            "CROSS-COUNTRY_SKIING",
+            "CROSS_COUNTRY_SKIING",
+            "cross-country-skiing",
+        ] {
+            assert_eq!(workout_type(Some(code), None), "cross_country_skiing");
+        }
         assert_eq!(workout_type(Some("MOON_RUNNING"), Some("OTHER")), "other");
         assert_eq!(workout_type(None, None), "other");
     }

@@ -68,6 +68,11 @@ pub(super) fn calendar_date(text: &str, path: &str) -> Result<Date, Unreadable> 
     parse_date(text.trim()).ok_or_else(|| Unreadable::new(path, "a date"))
 }
 
+/// The date that a text of Polar's means, if it is one.
+pub fn date_of(text: &str) -> Option<Date> {
+    parse_date(text.trim())
+}
+
 /// A time of day, as the time since midnight; at most 24 hours.
 pub(super) fn time_of_day(text: &str, path: &str) -> Result<SignedDuration, Unreadable> {
     parse_clock(text.trim()).ok_or_else(|| Unreadable::new(path, "a time of day"))

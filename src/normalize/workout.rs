@@ -4,7 +4,8 @@ use jiff::tz::Offset;
 
 use super::{
     Leftover, Normalized, Route, Unreadable,
-    number::{not_negative, positive, text, whole},
+    leftover::{Leftovers, Piece},
+    number::{not_negative, positive, real, text, whole},
     part,
     route::route,
     samples::sample_series,
@@ -56,7 +57,8 @@ impl WorkoutParts {
         session: wire::DetailedExercise,
         requested: Details,
     ) -> (wire::Exercise, Self, Vec<Leftover>) {
-        let mut leftovers = Vec::new();
+        let unreadable = |error| Leftover::unreadable(Piece::Summary, error);
+        let mut leftovers = session.left_out.into_iter().map(unreadable).collect();
         let parts = Self {
             zones: embedded(Detail::Zones, requested, session.zones, &mut leftovers),
             samples: embedded(Detail::Samples, requested, session.samples, &mut leftovers),
@@ -67,6 +69,7 @@ impl WorkoutParts {
     }
 }
 
+/// A detail that came in the body of the summary.
 fn embedded<T>(
     detail: Detail,
     requested: Details,
@@ -76,7 +79,9 @@ fn embedded<T>(
     if !requested.contains(detail) {
         return Part::NotRequested;
     }
-    part::absent_if_empty(part::normalize(Part::Present(rows), leftovers, |rows| rows))
+    part::normalize(Part::Present(rows), Piece::Summary, leftovers, |rows, _| {
+        rows.map(part::unless_empty)
+    })
 }
 
 /// Normalizes a training session with its parts.
@@ -91,15 +96,21 @@ pub fn workout(
     origin: Origin,
     parts: WorkoutParts,
 ) -> Result<Normalized<Workout>, Unreadable> {
-    let mut record = summary(exercise, origin)?;
-    let mut leftovers = Vec::new();
-    record.zones = part::absent_if_empty(part::normalize(parts.zones, &mut leftovers, |body| {
-        zones(&body)
-    }));
-    record.route = part::absent_if_empty(part::normalize(parts.route, &mut leftovers, |body| {
-        route(&body, record.start_at)
-    }));
+    let mut left = Leftovers::of(Piece::Summary);
+    let mut record = summary(exercise, origin, &mut left)?;
+    let mut leftovers = left.into_vec();
+    record.zones = part::normalize(parts.zones, Piece::Zones, &mut leftovers, |body, left| {
+        zones(&body, left)
+    });
+    record.route = part::normalize(parts.route, Piece::Route, &mut leftovers, |body, left| {
+        Ok(route(&body, record.start_at, left))
+    });
     record.samples = samples(parts.samples, &record, &mut leftovers);
+    // A route that came is there, whatever the summary says. Where neither tells, it may be.
+    record.has_route = match (&record.route, exercise.has_route) {
+        (Part::Present(_), _) | (Part::NotRequested | Part::Unreadable, None) => true,
+        (_, said) => said.unwrap_or(false),
+    };
     Ok(Normalized { record, leftovers })
 }
 
@@ -123,12 +134,15 @@ fn samples(
     part
 }
 
-fn summary(exercise: &wire::Exercise, origin: Origin) -> Result<Workout, Unreadable> {
+fn summary(
+    exercise: &wire::Exercise,
+    origin: Origin,
+    left: &mut Leftovers,
+) -> Result<Workout, Unreadable> {
     let heart_rate = exercise.heart_rate.as_ref();
     let start = Start::of(exercise)?;
     let duration = duration(&exercise.duration, "duration")?;
     let club_id = exercise.club_id.filter(|id| *id >= 0);
-    let percentage = |value, path| whole(not_negative(value), path);
     Ok(Workout {
         source: source(&exercise.id, origin)?,
         uploaded_at: utc(&exercise.upload_time, "upload_time")?,
@@ -145,31 +159,40 @@ fn summary(exercise: &wire::Exercise, origin: Origin) -> Result<Workout, Unreada
         ),
         polar_sport: text(exercise.detailed_sport_info.as_deref())
             .or_else(|| text(exercise.sport.as_deref())),
-        distance_m: not_negative(exercise.distance),
-        calories_kcal: whole(not_negative(exercise.calories), "calories")?,
-        heart_rate_avg_bpm: whole(
+        distance_m: left.unless(real(not_negative(exercise.distance), "distance")),
+        calories_kcal: left.unless(whole(not_negative(exercise.calories), "calories")),
+        heart_rate_avg_bpm: left.unless(whole(
             positive(heart_rate.and_then(|rate| rate.average)),
             "heart_rate.average",
-        )?,
-        heart_rate_max_bpm: whole(
+        )),
+        heart_rate_max_bpm: left.unless(whole(
             positive(heart_rate.and_then(|rate| rate.maximum)),
             "heart_rate.maximum",
-        )?,
-        training_load: not_negative(exercise.training_load),
-        running_index: whole(positive(exercise.running_index), "running_index")?,
+        )),
+        training_load: left.unless(real(not_negative(exercise.training_load), "training_load")),
+        running_index: left.unless(whole(positive(exercise.running_index), "running_index")),
         device: text(exercise.device.as_deref()),
         device_id: text(exercise.device_id.as_deref()),
-        has_route: exercise.has_route.unwrap_or(false),
-        fat_percentage: percentage(exercise.fat_percentage, "fat_percentage")?,
-        carbohydrate_percentage: percentage(
-            exercise.carbohydrate_percentage,
+        has_route: false,
+        fat_percentage: left.unless(whole(
+            not_negative(exercise.fat_percentage),
+            "fat_percentage",
+        )),
+        carbohydrate_percentage: left.unless(whole(
+            not_negative(exercise.carbohydrate_percentage),
             "carbohydrate_percentage",
-        )?,
-        protein_percentage: percentage(exercise.protein_percentage, "protein_percentage")?,
+        )),
+        protein_percentage: left.unless(whole(
+            not_negative(exercise.protein_percentage),
+            "protein_percentage",
+        )),
         club_id,
         // When Polar fails to look up the club, its name is a sentence about the failure.
         club_name: club_id.and_then(|_| text(exercise.club_name.as_deref())),
-        training_load_pro: exercise.training_load_pro.first().map(training_load_pro),
+        training_load_pro: exercise
+            .training_load_pro
+            .first()
+            .map(|load| training_load_pro(load, left)),
         zones: Part::NotRequested,
         samples: Part::NotRequested,
         route: Part::NotRequested,
@@ -189,11 +212,12 @@ fn source(id: &str, origin: Origin) -> Result<WorkoutSource, Unreadable> {
     }
 }
 
-fn training_load_pro(load: &wire::TrainingLoadPro) -> TrainingLoadPro {
+fn training_load_pro(load: &wire::TrainingLoadPro, left: &mut Leftovers) -> TrainingLoadPro {
+    let mut real = |value, path| left.unless(real(not_negative(value), path));
     TrainingLoadPro {
-        cardio_load: not_negative(load.cardio_load),
-        muscle_load: not_negative(load.muscle_load),
-        perceived_load: not_negative(load.perceived_load),
+        cardio_load: real(load.cardio_load, "training_load_pro.cardio_load"),
+        muscle_load: real(load.muscle_load, "training_load_pro.muscle_load"),
+        perceived_load: real(load.perceived_load, "training_load_pro.perceived_load"),
         cardio_load_interpretation: text(load.cardio_load_interpretation.as_deref()),
         muscle_load_interpretation: text(load.muscle_load_interpretation.as_deref()),
         perceived_load_interpretation: text(load.perceived_load_interpretation.as_deref()),

@@ -8,7 +8,21 @@
 //! `main.rs`.
 
 pub mod config;
+mod consent;
+pub mod dead;
+pub mod demo;
+pub mod enqueue;
+pub mod explain;
+pub mod keys;
 pub mod migrate;
 mod output;
+mod reach;
+pub mod servers;
+pub mod status;
+mod table;
+pub mod transactions;
+pub mod users;
+mod when;
+mod words;
 
 pub use output::Output;

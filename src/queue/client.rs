@@ -146,9 +146,9 @@ fn judge(info: &str) -> Result<(), RedisFault> {
             version: version.to_owned(),
         });
     }
+    // Whether memory is limited now does not matter: a limit that is set later would find the policy.
     let policy = field("maxmemory_policy");
-    let limited = field("maxmemory") != "0";
-    if limited && policy != "noeviction" {
+    if policy != "noeviction" {
         return Err(RedisFault::Evicts {
             policy: policy.to_owned(),
         });
@@ -186,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn eviction_is_refused_only_where_memory_is_limited() {
-        assert!(judge(&info("7.0.15", "0", "allkeys-lru")).is_ok());
+    fn a_policy_that_evicts_is_refused() {
         assert!(judge(&info("7.0.15", "1048576", "noeviction")).is_ok());
+        assert!(judge(&info("7.0.15", "0", "allkeys-lru")).is_err());
         let fault = judge(&info("7.0.15", "1048576", "volatile-lru")).unwrap_err();
         assert_eq!(
             fault.to_string(),

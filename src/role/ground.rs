@@ -17,7 +17,9 @@ use crate::{
     config::{AccessLinkClient, Config, ServiceUrl},
     exit::{Code, WithExit},
     job::{due::Pace, request::Desk},
-    queue::{ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, permits::QuotaConfig},
+    queue::{
+        ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, RedisFault, permits::QuotaConfig,
+    },
     store::{ConnectError, Store},
     telemetry::{self, health::Readiness},
 };
@@ -141,7 +143,7 @@ impl Ground {
 
     async fn follow(&self) -> Result<(), crate::store::StoreError> {
         self.clock.set_shift(self.store.clock_shift().await?);
-        self.pace.set(self.store.stretch().await?);
+        self.pace.set(self.store.pace().await?);
         Ok(())
     }
 }
@@ -207,21 +209,9 @@ pub async fn connect_redis(config: &Config, url: &ServiceUrl) -> anyhow::Result<
     let redis = wait_for(
         config.startup.wait.get(),
         connect,
-        |error: &crate::queue::RedisFault| error.is_unreachable(),
-    )
-    .await;
-    match redis {
-        Ok(redis) => Ok(redis),
-        Err(fault) if fault.is_unreachable() => Err(fault)
-            .exit(Code::RedisUnreachable, "start Redis or correct redis.url")
-            .map_err(Into::into),
-        Err(fault) => Err(fault)
-            .exit(
-                Code::RedisUnsuitable,
-                "change Redis' settings as said and restart it",
-            )
-            .map_err(Into::into),
-    }
+        RedisFault::is_unreachable,
+    );
+    Ok(redis.await?)
 }
 
 /// Tries again and again while a service is away, for at most `wait`.

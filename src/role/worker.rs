@@ -99,8 +99,9 @@ fn sync_settings(config: &Config, brake: Brake) -> sync::Settings {
 fn job_settings(config: &Config) -> JobSettings {
     JobSettings {
         kinds: config.sync.kinds.iter().copied().collect(),
-        intervals: config.schedule.interval.clone(),
+        schedule: config.schedule.clone(),
         attempts_max: i32::try_from(config.sync.attempts_max.get()).unwrap_or(i32::MAX),
+        job_timeout: config.worker.job_timeout.get(),
         judge: JudgeRules {
             confirm_after: config.revocation.confirm_after.get(),
             hold: HoldRules {

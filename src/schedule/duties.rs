@@ -12,7 +12,7 @@ use crate::{
 /// Finished requests and runs are kept so long.
 const HISTORY: Duration = Duration::from_hours(90 * 24);
 
-/// Rows removed in one statement.
+/// Rows removed or planned in one statement.
 const SWEEP_BATCH: i64 = 5_000;
 
 /// Batches in one sweep; what is left has its turn at the next.
@@ -39,7 +39,10 @@ pub(super) async fn gauges(scheduler: &Scheduler) -> Result<(), DutyError> {
             count.unsigned_abs(),
         );
     }
-    if let Ok(quota) = scheduler.permits.snapshot().await {
+    let quota = scheduler.permits.snapshot().await;
+    let epoch = scheduler.enqueuer.epoch().await;
+    // After a wipe Redis knows of no request: what Postgres remembers has yet to be restored.
+    if let (Ok(quota), Ok(Some(_))) = (quota, epoch) {
         keep(scheduler, &quota).await?;
     }
     Ok(())
@@ -61,8 +64,14 @@ fn set(gauge: &metrics::Gauge, value: u64) {
     gauge.set(value as f64);
 }
 
-/// Removes what is old, in bounded batches.
+/// Removes what is old and plans what was forgotten, in bounded batches.
 pub(super) async fn sweep(scheduler: &Scheduler) -> Result<(), DutyError> {
+    for _ in 0..SWEEP_BATCHES_MAX {
+        let kinds = &scheduler.settings.kinds;
+        if scheduler.store.plan_forgotten(kinds, SWEEP_BATCH).await? == 0 {
+            break;
+        }
+    }
     for _ in 0..SWEEP_BATCHES_MAX {
         if scheduler.store.sweep_history(HISTORY, SWEEP_BATCH).await? == 0 {
             break;

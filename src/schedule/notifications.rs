@@ -21,24 +21,18 @@ const BATCH_MAX: usize = 5_000;
 
 /// Reads the notifications, and asks for what they show.
 pub(super) async fn notice(scheduler: &Scheduler, term: Term) -> Result<(), DutyError> {
-    let call = Call::notifications();
-    let answer = scheduler
-        .client
-        .send(&call, Credential::Client, Urgency::Normal)
-        .await?;
-    let Answer::Body(body) = answer else {
-        return Ok(());
+    let read = read(scheduler).await;
+    // Quota and a resting host say nothing about the notifications themselves.
+    let not_sent = |error: &Error| {
+        let meaning = &error.meaning;
+        matches!(meaning, Meaning::WindowClosed(_) | Meaning::RateLimited)
     };
-    let notified = wire::notifications(&body).map_err(|_| Error {
-        operation: Operation::Notifications,
-        meaning: Meaning::Broken(Broken::Shape),
-    })?;
-    let known: Vec<_> = notified
+    if !read.as_ref().is_err_and(not_sent) {
+        scheduler.store.note_notifications(read.is_ok()).await?;
+    }
+    let known: Vec<_> = read?
         .into_iter()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            Some((entry.user_id, kind_of(&entry.data_type)?))
-        })
+        .filter_map(|entry| Some((entry.user_id, kind_of(&entry.data_type)?)))
         .filter(|(_, kind)| scheduler.settings.kinds.contains(&(*kind).into()))
         .collect();
     // An entry that was missing from one answer counts as new in the next.
@@ -55,6 +49,22 @@ pub(super) async fn notice(scheduler: &Scheduler, term: Term) -> Result<(), Duty
         wake(scheduler, &asked).await?;
     }
     Ok(())
+}
+
+/// What Polar lists.
+async fn read(scheduler: &Scheduler) -> Result<Vec<wire::Notification>, Error> {
+    let call = Call::notifications();
+    let sent = scheduler
+        .client
+        .send(&call, Credential::Client, Urgency::Normal);
+    let Answer::Body(body) = sent.await? else {
+        return Ok(Vec::new());
+    };
+    let notified = wire::notifications(&body).map_err(|_| Error {
+        operation: Operation::Notifications,
+        meaning: Meaning::Broken(Broken::Shape),
+    })?;
+    Ok(notified.into_iter().filter_map(Result::ok).collect())
 }
 
 /// The kind that Polar's name of a data type stands for. Source: AccessLink documentation, "Pull

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use super::{DutyError, Scheduler};
+use crate::{job::due::effective_interval, store::plan::PaceRow};
+
+/// Safety polls of a kind brought forward in one go; the others have their turn at the next.
+const FORWARD_MAX: i64 = 20_000;
 
 /// The length of Polar's long window.
 const DAY: Duration = Duration::from_hours(24);
@@ -15,14 +19,48 @@ pub(super) async fn set(scheduler: &Scheduler) -> Result<(), DutyError> {
     };
     let connections = scheduler.store.active_connections().await?;
     let settings = &scheduler.settings;
+    // Their own stretch left out: it is what is to be found.
+    let unstretched = PaceRow {
+        stretch: 1.0,
+        ..scheduler.store.pace().await?
+    };
     let intervals: Vec<_> = settings
         .kinds
         .iter()
-        .map(|kind| settings.schedule.interval.of(*kind).get())
+        .map(|kind| effective_interval(unstretched, &settings.schedule, *kind))
         .collect();
     let allowed = f64::from(quota.long.limit) * settings.empty_poll_share;
     let stretch = stretch(connections, &intervals, allowed);
     scheduler.store.set_stretch(stretch).await?;
+    bring_forward(
+        scheduler,
+        PaceRow {
+            stretch,
+            ..unstretched
+        },
+    )
+    .await
+}
+
+/// When an interval became shorter, what was planned by the longer one comes earlier.
+async fn bring_forward(scheduler: &Scheduler, pace: PaceRow) -> Result<(), DutyError> {
+    let (store, settings) = (&scheduler.store, &scheduler.settings);
+    for kind in settings.kinds.iter().copied() {
+        let usual = settings
+            .schedule
+            .interval
+            .of(kind)
+            .get()
+            .mul_f64(pace.stretch);
+        let effective = effective_interval(pace, &settings.schedule, kind);
+        // A slot is up to half an interval beyond the next one.
+        let furthest = effective.mul_f64(1.5);
+        if effective < usual {
+            store
+                .bring_forward(kind, usual, furthest, FORWARD_MAX)
+                .await?;
+        }
+    }
     Ok(())
 }
 

@@ -32,7 +32,8 @@ pub(super) async fn plan(scheduler: &Scheduler, term: Term) -> Result<(), DutyEr
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let mut tx = scheduler.store.begin_leading("plan", term).await?;
         let mut asked = tx.ask_for_rechecks(limit).await?;
-        asked.extend(tx.ask_for_due(limit, SAFETY).await?);
+        let kinds = &scheduler.settings.kinds;
+        asked.extend(tx.ask_for_due(kinds, limit, SAFETY).await?);
         tx.commit().await?;
         let is_last = asked.is_empty();
         wake(scheduler, &asked).await?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{DutyError, Scheduler, planner::wake, redis};
 use crate::{job::publisher::publish, model::Lane, queue::Snapshot, store::plan::ToWake};
 
@@ -22,16 +24,17 @@ const EVENTS_MAX: i64 = 1_000;
 
 /// Compares the ledger with the lanes, and publishes what a crash kept back.
 pub(super) async fn reconcile(scheduler: &Scheduler) -> Result<(), DutyError> {
+    let now = scheduler.store.now().await?;
     if is_wiped(scheduler).await? {
         restore_quota(scheduler).await?;
         for _ in 0..BATCHES_MAX {
-            if requeue(scheduler, Duration::ZERO).await? == 0 {
+            if requeue(scheduler, now).await? == 0 {
                 break;
             }
         }
         begin_epoch(scheduler).await?;
     } else {
-        requeue(scheduler, SETTLED_AFTER).await?;
+        requeue(scheduler, now - SETTLED_AFTER).await?;
     }
     let overdue = scheduler
         .store
@@ -68,9 +71,10 @@ async fn restore_quota(scheduler: &Scheduler) -> Result<(), DutyError> {
     restored.map_err(redis("the use of the quota could not be restored"))
 }
 
-/// Queues waiting requests again whose entry is no longer on its lane; how many were looked at.
-async fn requeue(scheduler: &Scheduler, age: Duration) -> Result<usize, DutyError> {
-    let waiting = scheduler.store.waiting_requests(age, BATCH_MAX).await?;
+/// Queues waiting requests again whose entry is no longer on its lane, of those that were put there
+/// at `before` or earlier; how many were looked at.
+async fn requeue(scheduler: &Scheduler, before: Timestamp) -> Result<usize, DutyError> {
+    let waiting = scheduler.store.waiting_requests(before, BATCH_MAX).await?;
     let mut lost = Vec::new();
     let mut present = Vec::new();
     for lane in Lane::ALL.iter().copied() {
@@ -102,5 +106,5 @@ async fn requeue(scheduler: &Scheduler, age: Duration) -> Result<usize, DutyErro
     // Looked at last, so that the others have their turn.
     scheduler.store.note_queued(&present).await?;
     wake(scheduler, &lost).await?;
-    Ok(lost.len())
+    Ok(waiting.len())
 }

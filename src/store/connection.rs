@@ -59,6 +59,17 @@ pub struct StateChange {
     pub recheck_at: Option<Timestamp>,
 }
 
+/// What became of a change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The connection has another state than before.
+    Other,
+    /// It was in that state already; reason and re-check are the new ones.
+    Same,
+    /// It has other tokens by now, or an operator stopped it: what was learned is not true of it.
+    Overtaken,
+}
+
 macro_rules! connection_rows {
     ($tail:literal, $($arg:expr),*) => {
         sqlx::query_as!(
@@ -158,8 +169,8 @@ impl Store {
         .transpose()
     }
 
-    /// Up to `limit` other connections that are in good standing, the latest success first: witnesses
-    /// for the question whether a refused token is one user's matter or everybody's.
+    /// Up to `limit` other connections that are in good standing, at random: witnesses for the question
+    /// whether a refused token is one user's matter or everybody's.
     pub async fn witnesses(
         &self,
         not: ConnectionId,
@@ -179,35 +190,22 @@ impl Store {
         .collect()
     }
 
-    /// How many connections are active, and how many became suspect within the last 15 minutes.
-    pub async fn standing(&self) -> Result<Standing, StoreError> {
+    /// How connections stand, seen from a suspect: how many are active, and how many became suspect
+    /// within the 15 minutes before it did, or since.
+    pub async fn standing(&self, of: &ConnectionRow) -> Result<Standing, StoreError> {
         sqlx::query_as!(
             Standing,
             r#"SELECT count(*) FILTER (WHERE state = 'active') AS "active!",
-                      count(*) FILTER (WHERE state = 'suspect'
-                          AND suspect_since > polar_sync.now() - interval '15 minutes') AS "suspect_lately!"
-               FROM polar_sync.connection WHERE ended_at IS NULL AND state IN ('active', 'suspect')"#
+                      count(*) FILTER (WHERE state = 'suspect' AND suspect_since >= $2::timestamptz - interval '15 minutes')
+                          AS "suspect_lately!",
+                      count(*) FILTER (WHERE connection_id <> $1) AS "others!"
+               FROM polar_sync.connection WHERE ended_at IS NULL AND state IN ('active', 'suspect')"#,
+            of.connection_id.0,
+            of.suspect_since.map(ToSqlx::to_sqlx) as _
         )
         .fetch_one(self.pool())
         .await
         .map_err(StoreError::while_doing("count connections by standing"))
-    }
-
-    /// Whether any other connection was synced with success since `since`.
-    pub async fn others_succeed_since(
-        &self,
-        not: ConnectionId,
-        since: Timestamp,
-    ) -> Result<bool, StoreError> {
-        sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM polar_sync.sync_state
-                 WHERE connection_id <> $1 AND last_success_at > $2) AS "exists!""#,
-            not.0,
-            since.to_sqlx() as _
-        )
-        .fetch_one(self.pool())
-        .await
-        .map_err(StoreError::while_doing("look for the success of others"))
     }
 
     /// Notes that the user is registered with our client at Polar.
@@ -254,12 +252,15 @@ impl Store {
 pub struct Standing {
     /// Active connections.
     pub active: i64,
-    /// Connections that became suspect within the last 15 minutes.
+    /// Connections that became suspect within the 15 minutes before the one in question, or since.
     pub suspect_lately: i64,
+    /// Active and suspect ones beside the one in question.
+    pub others: i64,
 }
 
 impl Tx {
-    /// Inserts a connection with its ledger rows; every kind is due at once.
+    /// Inserts a connection with its ledger rows. Its first sync is a request of the caller's; every
+    /// kind is due in an hour, should that request be refused or given up.
     pub async fn insert_connection(&mut self, row: &NewConnection<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH connection AS (
@@ -271,7 +272,8 @@ impl Tx {
              ), ledger AS (
                  INSERT INTO polar_sync.sync_state (connection_id) VALUES ($1)
              )
-             INSERT INTO polar_sync.kind_state (connection_id, kind) SELECT $1, unnest($9::text[])",
+             INSERT INTO polar_sync.kind_state (connection_id, kind, next_due_at)
+             SELECT $1, unnest($9::text[]), polar_sync.now() + interval '1 hour'",
             row.connection_id.0,
             row.user_id.as_str(),
             row.polar_user_id,
@@ -314,7 +316,7 @@ impl Tx {
         .execute(self.db())
         .await
         .map_err(StoreError::while_doing("reconnect a connection"))?;
-        Ok(())
+        self.plan_unplanned(connection).await
     }
 
     /// Ends a connection in favour of another one of the same user.
@@ -338,14 +340,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Changes a connection's state if its tokens are still those of `generation`. Tells whether the
-    /// state is another one now.
+    /// Changes a connection's state if its tokens are still those of `generation`.
     pub async fn change_state(
         &mut self,
         connection: ConnectionId,
         generation: i64,
         change: &StateChange,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Changed, StoreError> {
         let before = sqlx::query_scalar!(
             r#"UPDATE polar_sync.connection c
                SET state = $3, state_reason = $4, recheck_at = $5,
@@ -364,11 +365,15 @@ impl Tx {
         .fetch_optional(self.db())
         .await
         .map_err(StoreError::while_doing("change a connection's state"))?;
-        let is_other = before.is_some_and(|before| before != change.state);
-        if is_other && change.state == ConnectionState::Active {
+        let changed = match before {
+            None => Changed::Overtaken,
+            Some(before) if before == change.state => Changed::Same,
+            Some(_) => Changed::Other,
+        };
+        if changed == Changed::Other && change.state == ConnectionState::Active {
             self.plan_unplanned(connection).await?;
         }
-        Ok(is_other)
+        Ok(changed)
     }
 }
 

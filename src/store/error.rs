@@ -29,6 +29,11 @@ impl StoreError {
         }
     }
 
+    /// Whether somebody else wrote the same thing first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(&self.source, sqlx::Error::Database(error) if error.is_unique_violation())
+    }
+
     /// Whether the same call may succeed later: the server is away, restarting, full or shed the
     /// transaction; everything else is a bug or a schema that does not fit.
     pub fn is_transient(&self) -> bool {

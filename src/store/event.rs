@@ -46,6 +46,13 @@ pub struct Counts {
     pub same: i32,
 }
 
+impl Counts {
+    /// Items that were written: new or different.
+    pub const fn written(self) -> i32 {
+        self.new + self.changed
+    }
+}
+
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.new += other.new;

@@ -1,5 +1,7 @@
 //! Which encryption keys are in use, each with a proof that an id stands for one key only.
 
+use jiff::Timestamp;
+
 use super::{Store, StoreError};
 use crate::secret::{KeyError, Keyring};
 
@@ -44,5 +46,38 @@ impl Store {
         .await
         .map_err(StoreError::while_doing("note a key"))?;
         Ok(())
+    }
+}
+
+/// A key that seals tokens or was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Its id.
+    pub key_id: String,
+    /// When its proof was recorded; none for one that never was.
+    pub added_at: Option<Timestamp>,
+    /// How many connections' tokens it seals.
+    pub connections: i64,
+}
+
+impl Store {
+    /// Every key that was recorded or seals something, by id.
+    pub async fn key_uses(&self) -> Result<Vec<KeyUse>, StoreError> {
+        sqlx::query!(
+            r#"SELECT key_id AS "key_id!", k.added_at AS "added_at?: jiff_sqlx::Timestamp",
+                      coalesce(c.connections, 0) AS "connections!"
+               FROM polar_sync.encryption_key k FULL JOIN (
+                   SELECT key_id, count(*) AS connections FROM polar_sync.connection
+                   WHERE access_token IS NOT NULL AND key_id IS NOT NULL GROUP BY key_id) c USING (key_id)
+               ORDER BY key_id"#
+        )
+        .map(|row| KeyUse {
+            key_id: row.key_id,
+            added_at: row.added_at.map(jiff_sqlx::Timestamp::to_jiff),
+            connections: row.connections,
+        })
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("read the use of keys"))
     }
 }

@@ -24,7 +24,7 @@ pub struct Lacking {
 }
 
 impl Store {
-    /// Workouts since `since` that were stored without one of `wanted`.
+    /// Workouts uploaded since `since` that were stored without one of `wanted`.
     pub async fn workouts_lacking(
         &self,
         connection: ConnectionId,
@@ -37,7 +37,7 @@ impl Store {
                       $3 AND zones_state = 'not_requested' AS "zones!",
                       $4 AND route_state = 'not_requested' AND has_route AS "route!"
                FROM polar_sync.workout
-               WHERE connection_id = $1 AND start_at >= $5
+               WHERE connection_id = $1 AND uploaded_at >= $5
                  AND ($2 AND samples_state = 'not_requested' OR $3 AND zones_state = 'not_requested'
                       OR $4 AND route_state = 'not_requested' AND has_route)"#,
             connection.0,

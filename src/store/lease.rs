@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError, Tx,
+    connection::ConnectionRow,
     remote::{Phase, Remote},
     request::{RawRequest, TakenRequest, texts},
 };
@@ -43,6 +44,8 @@ pub enum Claim {
     },
     /// Nobody wants anything.
     NothingToDo,
+    /// The connection has another state or other tokens than the caller knows.
+    Changed,
 }
 
 /// A lease with what has to be done.
@@ -54,6 +57,15 @@ pub struct Claimed {
     pub requests: Vec<TakenRequest>,
     /// The kinds as the ledger knows them.
     pub kinds: Vec<KindRow>,
+}
+
+impl Claimed {
+    /// The ids that the askers gave.
+    pub fn request_ids(&self) -> Vec<String> {
+        let ids = self.requests.iter();
+        ids.filter_map(|request| request.request_id.clone())
+            .collect()
+    }
 }
 
 /// A kind of a connection as the ledger knows it.
@@ -98,14 +110,10 @@ pub enum FenceError {
 }
 
 impl Tx {
-    /// Claims the lease of a connection for a run, if somebody wants something and nobody works on
-    /// it. Takes over what a run that stopped without a word had taken.
-    pub async fn claim(
-        &mut self,
-        connection: ConnectionId,
-        worker: &str,
-    ) -> Result<Claim, StoreError> {
-        let run_id = RunId::new();
+    /// Claims the lease of a connection for a run, if it still stands as `row` says, somebody wants
+    /// something, and nobody works on it. Takes over what a run that stopped without a word had taken.
+    pub async fn claim(&mut self, row: &ConnectionRow, worker: &str) -> Result<Claim, StoreError> {
+        let (connection, run_id) = (row.connection_id, RunId::new());
         let rows = sqlx::query!(
             r#"WITH lease AS (
                    UPDATE polar_sync.sync_state
@@ -113,6 +121,9 @@ impl Tx {
                        lease_until = polar_sync.now() + $3::float8 * interval '1 second',
                        queued_lane = NULL, queued_entry = NULL, queued_at = NULL
                    WHERE connection_id = $1 AND (lease_until IS NULL OR lease_until <= polar_sync.now())
+                     AND EXISTS (SELECT FROM polar_sync.connection
+                                 WHERE connection_id = $1 AND ended_at IS NULL AND state = $5
+                                   AND token_generation = $6)
                      AND EXISTS (SELECT FROM polar_sync.sync_request
                                  WHERE connection_id = $1 AND (state = 'running'
                                      OR state = 'open' AND (not_before IS NULL OR not_before <= polar_sync.now())))
@@ -120,21 +131,23 @@ impl Tx {
                ), taken AS (
                    UPDATE polar_sync.sync_request r SET state = 'running', run_id = $4 FROM lease
                    WHERE r.connection_id = $1 AND r.state IN ('open', 'running')
-                   RETURNING r.task_id, r.request_id, r.include, r.kinds, r.lane, r.cause
+                   RETURNING r.task_id, r.request_id, r.include, r.kinds, r.lane, r.cause, r.traceparent
                )
                SELECT lease_token, task_id, request_id, include, kinds, lane AS "lane: Lane",
-                      cause AS "cause: Cause"
+                      cause AS "cause: Cause", traceparent
                FROM lease, taken"#,
             connection.0,
             worker,
             LEASE.as_secs_f64(),
-            run_id.0
+            run_id.0,
+            row.state.as_str(),
+            row.token_generation
         )
         .fetch_all(self.db())
         .await
         .map_err(StoreError::while_doing("claim a connection"))?;
         let Some(token) = rows.first().map(|row| row.lease_token) else {
-            return self.why_not_claimed(connection).await;
+            return self.why_not_claimed(row).await;
         };
         let requests = rows
             .into_iter()
@@ -146,6 +159,7 @@ impl Tx {
                     kinds: row.kinds,
                     lane: row.lane,
                     cause: row.cause,
+                    traceparent: row.traceparent,
                 }
                 .try_into()
             })
@@ -163,18 +177,29 @@ impl Tx {
         })))
     }
 
-    async fn why_not_claimed(&mut self, connection: ConnectionId) -> Result<Claim, StoreError> {
-        let until = sqlx::query_scalar!(
-            r#"SELECT lease_until AS "until!: jiff_sqlx::Timestamp" FROM polar_sync.sync_state
-               WHERE connection_id = $1 AND lease_until > polar_sync.now()"#,
-            connection.0
+    async fn why_not_claimed(&mut self, row: &ConnectionRow) -> Result<Claim, StoreError> {
+        let found = sqlx::query!(
+            r#"SELECT CASE WHEN s.lease_until > polar_sync.now() THEN s.lease_until END
+                          AS "busy_until: jiff_sqlx::Timestamp",
+                      c.ended_at IS NULL AND c.state = $2 AND c.token_generation = $3 AS "is_as_known!"
+               FROM polar_sync.sync_state s JOIN polar_sync.connection c USING (connection_id)
+               WHERE connection_id = $1"#,
+            row.connection_id.0,
+            row.state.as_str(),
+            row.token_generation
         )
         .fetch_optional(self.db())
         .await
         .map_err(StoreError::while_doing("read a lease"))?;
-        Ok(until.map_or(Claim::NothingToDo, |until| Claim::Busy {
-            until: until.to_jiff(),
-        }))
+        Ok(match found {
+            Some(found) if !found.is_as_known => Claim::Changed,
+            Some(found) => found
+                .busy_until
+                .map_or(Claim::NothingToDo, |until| Claim::Busy {
+                    until: until.to_jiff(),
+                }),
+            None => Claim::Changed,
+        })
     }
 
     /// Writes the run down, closes the book on one that stopped without a word, and reads what is

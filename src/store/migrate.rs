@@ -62,10 +62,17 @@ impl Store {
         if found > needed {
             return Err(SchemaError::TooNew { found, needed });
         }
-        MIGRATIONS
-            .run(self.pool())
+        let connection = self.pool().acquire().await;
+        let mut connection = connection.map_err(StoreError::while_doing("migrate"))?;
+        // A migration takes the time that it takes.
+        sqlx::raw_sql("SET statement_timeout = 0")
+            .execute(&mut *connection)
             .await
-            .map_err(SchemaError::Failed)?;
+            .map_err(StoreError::while_doing("lift the limit of statements"))?;
+        let migrated = MIGRATIONS.run(&mut *connection).await;
+        // Not to be used again without the limit.
+        connection.detach();
+        migrated.map_err(SchemaError::Failed)?;
         Ok(needed)
     }
 

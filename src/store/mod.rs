@@ -17,6 +17,8 @@ pub mod lacking;
 pub mod leader;
 pub mod lease;
 mod migrate;
+pub mod operator;
+pub mod overview;
 pub mod plan;
 mod pool;
 pub mod raw;
@@ -25,6 +27,7 @@ pub mod records;
 pub mod remote;
 pub mod request;
 pub mod run;
+pub mod totals;
 mod tx;
 
 pub use error::StoreError;

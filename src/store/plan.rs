@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx};
-use crate::model::{Cause, ConnectionId, ConnectionState, Lane, TaskId, TransactionalKind, UserId};
+use super::{Store, StoreError, Tx, request::texts};
+use crate::model::{
+    Cause, ConnectionId, ConnectionState, Kind, Lane, TaskId, TransactionalKind, UserId,
+};
 
 /// A request that is durable and has yet to be put on its lane.
 #[derive(Debug, Clone)]
@@ -22,6 +26,15 @@ pub struct ToWake {
     pub task_id: TaskId,
     /// The entry that is thought to be on the lane.
     pub entry: Option<String>,
+}
+
+/// How often kinds are polled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaceRow {
+    /// The factor on safety intervals; at least 1.
+    pub stretch: f64,
+    /// How long Polar's notifications have been failing; none while they work.
+    pub notifications_failing_for: Option<Duration>,
 }
 
 struct RawToWake {
@@ -54,11 +67,12 @@ fn to_wake(rows: Vec<RawToWake>) -> Result<Vec<ToWake>, StoreError> {
 }
 
 impl Tx {
-    /// Writes requests for up to `limit` kinds that are due, the longest due first, one a
-    /// connection. They are due again after `safety`, should the request be lost all the same;
-    /// connections that are not active are put aside until they are.
+    /// Writes requests for up to `limit` of `kinds` that are due, the longest due first, one a
+    /// connection. They are due again after `safety`, should the request be lost all the same; what is
+    /// not to be synced, or whose connection is not active, is put aside until it is.
     pub async fn ask_for_due(
         &mut self,
+        kinds: &[Kind],
         limit: i64,
         safety: Duration,
     ) -> Result<Vec<ToWake>, StoreError> {
@@ -66,7 +80,7 @@ impl Tx {
             RawToWake,
             r#"WITH due AS (
                    SELECT k.connection_id, k.kind, k.due_cause,
-                          c.state = 'active' AND c.ended_at IS NULL AS is_active
+                          c.state = 'active' AND c.ended_at IS NULL AND k.kind = ANY ($3) AS is_active
                    FROM (SELECT connection_id, kind, due_cause FROM polar_sync.kind_state
                          WHERE next_due_at <= polar_sync.now()
                          ORDER BY next_due_at LIMIT $1 FOR UPDATE SKIP LOCKED) k
@@ -88,7 +102,8 @@ impl Tx {
                       asked.task_id, NULL AS queued_entry
                FROM asked JOIN polar_sync.connection c USING (connection_id)"#,
             limit,
-            safety.as_secs_f64()
+            safety.as_secs_f64(),
+            &texts(kinds)
         )
         .fetch_all(self.db())
         .await
@@ -96,25 +111,36 @@ impl Tx {
         to_wake(rows)
     }
 
-    /// Writes requests for connections whose state has to be looked at again.
+    /// Asks for connections whose state has to be looked at again: the requests that wait for just
+    /// that, and a new one where there is none.
     pub async fn ask_for_rechecks(&mut self, limit: i64) -> Result<Vec<ToWake>, StoreError> {
         let rows = sqlx::query_as!(
             RawToWake,
-            r#"WITH asked AS (
-                   INSERT INTO polar_sync.sync_request (connection_id, task_id, lane, cause, created_at)
-                   SELECT connection_id, gen_random_uuid(), 'periodic', 'retry', polar_sync.now()
-                   FROM polar_sync.connection c
+            r#"WITH due AS (
+                   SELECT connection_id, user_id FROM polar_sync.connection c
                    WHERE recheck_at <= polar_sync.now() AND state IN ('suspect', 'consent_required')
                      AND ended_at IS NULL
                      AND NOT EXISTS (SELECT FROM polar_sync.sync_request r
-                         WHERE r.connection_id = c.connection_id AND r.state IN ('open', 'running')
-                           AND r.cause = 'retry' AND r.not_before IS NULL)
+                         WHERE r.connection_id = c.connection_id
+                           AND (r.state = 'running' OR r.state = 'open' AND r.not_before IS NULL))
                    ORDER BY recheck_at LIMIT $1
+               ), waiting AS (
+                   UPDATE polar_sync.sync_request r SET not_before = NULL
+                   FROM due WHERE r.connection_id = due.connection_id AND r.state = 'open'
+                   RETURNING r.connection_id, r.task_id, r.lane, r.cause
+               ), asked AS (
+                   INSERT INTO polar_sync.sync_request (connection_id, task_id, lane, cause, created_at)
+                   SELECT connection_id, gen_random_uuid(), 'periodic', 'retry', polar_sync.now()
+                   FROM due
+                   WHERE NOT EXISTS (SELECT FROM polar_sync.sync_request r
+                       WHERE r.connection_id = due.connection_id AND r.state = 'open')
                    RETURNING connection_id, task_id, lane, cause
                )
-               SELECT connection_id, c.user_id, asked.lane AS "lane: Lane", asked.cause AS "cause: Cause",
-                      asked.task_id, NULL AS queued_entry
-               FROM asked JOIN polar_sync.connection c USING (connection_id)"#,
+               SELECT DISTINCT ON (connection_id) connection_id AS "connection_id!", due.user_id AS "user_id!",
+                      woken.lane AS "lane!: Lane", woken.cause AS "cause!: Cause",
+                      woken.task_id AS "task_id!", NULL AS queued_entry
+               FROM (SELECT * FROM waiting UNION ALL SELECT * FROM asked) woken JOIN due USING (connection_id)
+               ORDER BY connection_id, array_position(ARRAY['interactive', 'event', 'periodic'], woken.lane)"#,
             limit
         )
         .fetch_all(self.db())
@@ -176,10 +202,10 @@ impl Tx {
 }
 
 impl Store {
-    /// Requests that wait for a worker and were last known to be on a lane at least `age` ago.
+    /// Requests that wait for a worker, and were last known to be on a lane at `before` or earlier.
     pub async fn waiting_requests(
         &self,
-        age: Duration,
+        before: Timestamp,
         limit: i64,
     ) -> Result<Vec<ToWake>, StoreError> {
         let rows = sqlx::query_as!(
@@ -190,13 +216,13 @@ impl Store {
                JOIN polar_sync.sync_state s USING (connection_id)
                JOIN polar_sync.connection c USING (connection_id)
                WHERE r.state IN ('open', 'running') AND (r.not_before IS NULL OR r.not_before <= t)
-                 AND r.created_at <= t - $1::float8 * interval '1 second'
+                 AND r.created_at <= $1
                  AND (s.lease_until IS NULL OR s.lease_until <= t)
-                 AND (s.queued_at IS NULL OR s.queued_at <= t - $1::float8 * interval '1 second')
+                 AND (s.queued_at IS NULL OR s.queued_at <= $1)
                  AND c.ended_at IS NULL AND (c.state = 'active' OR c.recheck_at <= t)
                ORDER BY connection_id, array_position(ARRAY['interactive', 'event', 'periodic'], r.lane)
                LIMIT $2"#,
-            age.as_secs_f64(),
+            before.to_sqlx() as _,
             limit
         )
         .fetch_all(self.pool())
@@ -220,7 +246,8 @@ impl Store {
             "UPDATE polar_sync.sync_state s
              SET queued_lane = q.lane, queued_entry = q.entry, queued_at = polar_sync.now()
              FROM unnest($1::uuid[], $2::text[], $3::text[]) AS q (connection_id, lane, entry)
-             WHERE s.connection_id = q.connection_id AND s.lease_until IS NULL",
+             WHERE s.connection_id = q.connection_id
+               AND (s.lease_until IS NULL OR s.lease_until <= polar_sync.now())",
             &ids,
             &lanes,
             &entries
@@ -242,6 +269,20 @@ impl Store {
         .map_err(StoreError::while_doing("count active connections"))
     }
 
+    /// Notes whether Polar's notifications work; since when they do not is kept.
+    pub async fn note_notifications(&self, work: bool) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE polar_sync.pace SET notifications_failing_since = CASE WHEN $1 THEN NULL
+                 ELSE polar_sync.now() END
+             WHERE (notifications_failing_since IS NULL) <> $1",
+            work
+        )
+        .execute(self.pool())
+        .await
+        .map_err(StoreError::while_doing("note whether notifications work"))?;
+        Ok(())
+    }
+
     /// Sets how far safety intervals are stretched.
     pub async fn set_stretch(&self, stretch: f64) -> Result<(), StoreError> {
         sqlx::query!(
@@ -254,12 +295,70 @@ impl Store {
         Ok(())
     }
 
-    /// How far safety intervals are stretched.
-    pub async fn stretch(&self) -> Result<f64, StoreError> {
-        sqlx::query_scalar!("SELECT stretch FROM polar_sync.pace")
-            .fetch_one(self.pool())
-            .await
-            .map_err(StoreError::while_doing("read the pace"))
+    /// How often kinds are polled.
+    pub async fn pace(&self) -> Result<PaceRow, StoreError> {
+        sqlx::query!(
+            r#"SELECT stretch, extract(epoch FROM polar_sync.now() - notifications_failing_since)::float8
+                   AS failing_s FROM polar_sync.pace"#
+        )
+        .map(|row| PaceRow {
+            stretch: row.stretch,
+            notifications_failing_for: row
+                .failing_s
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        })
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("read the pace"))
+    }
+
+    /// Brings up to `limit` safety polls of a kind forward that are further than `interval` away, each
+    /// to its share of it, so that they stay spread; how many.
+    pub async fn bring_forward(
+        &self,
+        kind: Kind,
+        usual: Duration,
+        interval: Duration,
+        limit: i64,
+    ) -> Result<u64, StoreError> {
+        let moved = sqlx::query!(
+            "UPDATE polar_sync.kind_state k
+             SET next_due_at = t + least((k.next_due_at - t) * $3::float8, $2::float8 * interval '1 second')
+             FROM polar_sync.now() t
+             WHERE (k.connection_id, k.kind) IN (
+                 SELECT connection_id, kind FROM polar_sync.kind_state
+                 WHERE kind = $1 AND due_cause = 'schedule'
+                   AND next_due_at > polar_sync.now() + $2::float8 * interval '1 second'
+                 LIMIT $4)",
+            kind.as_str(),
+            interval.as_secs_f64(),
+            interval.as_secs_f64() / usual.as_secs_f64(),
+            limit
+        )
+        .execute(self.pool())
+        .await
+        .map_err(StoreError::while_doing("bring safety polls forward"))?;
+        Ok(moved.rows_affected())
+    }
+
+    /// Makes up to `limit` kinds due that have no time though their connection is active: one that was
+    /// added to `sync.kinds`, or that was put aside in the moment when its connection came back.
+    pub async fn plan_forgotten(&self, kinds: &[Kind], limit: i64) -> Result<u64, StoreError> {
+        let planned = sqlx::query!(
+            "UPDATE polar_sync.kind_state SET next_due_at = polar_sync.now(), due_cause = 'schedule'
+             WHERE (connection_id, kind) IN (
+                 SELECT k.connection_id, k.kind FROM polar_sync.kind_state k
+                 JOIN polar_sync.connection c USING (connection_id)
+                 WHERE k.next_due_at IS NULL AND k.kind = ANY ($1) AND c.state = 'active'
+                   AND c.ended_at IS NULL
+                 LIMIT $2)",
+            &texts(kinds),
+            limit
+        )
+        .execute(self.pool())
+        .await
+        .map_err(StoreError::while_doing("plan kinds that have no time"))?;
+        Ok(planned.rows_affected())
     }
 
     /// Keeps the last known use of Polar's windows.

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool,
+    ConnectOptions, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -11,6 +11,11 @@ use super::{StoreError, Tx};
 
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No statement takes longer, and no transaction stands still longer: a process that froze in the
+/// middle of one gives its locks back, so that another can take over.
+const SESSION_LIMITS: &str =
+    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10s'";
 
 /// The database of polar-sync.
 #[derive(Debug, Clone)]
@@ -32,13 +37,29 @@ pub enum ConnectError {
 impl Store {
     /// Connects, and tries the connection once.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self, ConnectError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(ConnectError::Url)?
-            .application_name("polar-sync");
+        Self::connect_with(options(url)?, connections_max).await
+    }
+
+    /// Connects with one connection, for statements that take long by their nature: they are not
+    /// logged as slow.
+    pub async fn connect_patiently(url: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(options(url)?.disable_statement_logging(), 1).await
+    }
+
+    async fn connect_with(
+        options: PgConnectOptions,
+        connections_max: u32,
+    ) -> Result<Self, ConnectError> {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(SESSION_LIMITS).execute(connection).await?;
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await
             .map_err(ConnectError::Unreachable)?;
@@ -65,4 +86,9 @@ impl Store {
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
+    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
+    Ok(options.application_name("polar-sync"))
 }

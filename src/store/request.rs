@@ -41,6 +41,15 @@ pub struct TakenRequest {
     pub lane: Lane,
     /// What made it.
     pub cause: Cause,
+    /// The asker's trace.
+    pub traceparent: Option<String>,
+}
+
+impl TakenRequest {
+    /// Whether it asks for this kind.
+    pub fn asks_for(&self, kind: Kind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
 }
 
 /// The columns of a taken request, as they are stored.
@@ -51,6 +60,7 @@ pub(super) struct RawRequest {
     pub(super) kinds: Vec<String>,
     pub(super) lane: Lane,
     pub(super) cause: Cause,
+    pub(super) traceparent: Option<String>,
 }
 
 impl TryFrom<RawRequest> for TakenRequest {
@@ -64,6 +74,7 @@ impl TryFrom<RawRequest> for TakenRequest {
             kinds: words(&raw.kinds)?,
             lane: raw.lane,
             cause: raw.cause,
+            traceparent: raw.traceparent,
         })
     }
 }
@@ -117,37 +128,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes the requests that came while a run was under way into it.
-    pub async fn take_new_requests(
-        &mut self,
-        lease: &super::lease::Lease,
-    ) -> Result<Vec<TakenRequest>, StoreError> {
-        sqlx::query_as!(
-            RawRequest,
-            r#"UPDATE polar_sync.sync_request SET state = 'running', run_id = $2
-               WHERE connection_id = $1 AND state = 'open'
-               RETURNING task_id, request_id, include, kinds, lane AS "lane: Lane", cause AS "cause: Cause""#,
-            lease.connection_id.0,
-            lease.run_id.0
-        )
-        .fetch_all(self.db())
-        .await
-        .map_err(StoreError::while_doing("take new requests"))?
-        .into_iter()
-        .map(TryInto::try_into)
-        .collect()
-    }
-
-    /// Refuses every open request of a connection whose state forbids a sync; the ids that the
-    /// askers gave.
+    /// Refuses every request of a connection whose state forbids a sync, those of a run that stopped
+    /// without a word among them; the ids that the askers gave.
     pub async fn refuse_requests(
         &mut self,
         connection: ConnectionId,
     ) -> Result<Vec<Option<String>>, StoreError> {
         sqlx::query_scalar!(
-            "UPDATE polar_sync.sync_request SET state = 'refused', finished_at = polar_sync.now()
-             WHERE connection_id = $1 AND state = 'open'
-             RETURNING request_id",
+            "UPDATE polar_sync.sync_request r SET state = 'refused', finished_at = polar_sync.now()
+             FROM polar_sync.sync_state s
+             WHERE r.connection_id = $1 AND s.connection_id = $1
+               AND (r.state = 'open' OR r.state = 'running'
+                   AND (s.lease_until IS NULL OR s.lease_until <= polar_sync.now()))
+             RETURNING r.request_id",
             connection.0
         )
         .fetch_all(self.db())

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
 use super::{StoreError, Tx, lease::Lease, request::texts};
-use crate::model::{DueCause, Kind, RunOutcome};
+use crate::model::{DueCause, Kind, RunOutcome, TaskId};
 
 /// How a run ended, to be written down in the transaction that gives up its lease.
 #[derive(Debug, Clone)]
@@ -23,24 +23,35 @@ pub struct Settlement {
     pub items_same: i32,
     /// What becomes of each kind.
     pub kinds: Vec<KindSettlement>,
-    /// What becomes of the requests that the run has taken.
-    pub requests: RequestsSettlement,
+    /// What becomes of each request that the run has taken.
+    pub requests: Vec<(TaskId, RequestSettlement)>,
 }
 
-/// What becomes of the requests of a run.
+/// What becomes of a request of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestsSettlement {
-    /// They are served.
+pub enum RequestSettlement {
+    /// It is served.
     Done,
-    /// They could not be served now; the kinds are due again by themselves.
+    /// It could not be served now; its kinds are due again by themselves.
     Failed,
-    /// The connection's state forbids them.
+    /// The connection's state forbids it.
     Refused,
-    /// They stay open: another run is to serve them, not before this instant.
+    /// It stays open: another run is to serve it, not before this instant.
     Reopen {
         /// `None`: at once.
         not_before: Option<Timestamp>,
     },
+}
+
+impl RequestSettlement {
+    const fn columns(self) -> (&'static str, Option<Timestamp>) {
+        match self {
+            Self::Done => ("done", None),
+            Self::Failed => ("failed", None),
+            Self::Refused => ("refused", None),
+            Self::Reopen { not_before } => ("open", not_before),
+        }
+    }
 }
 
 /// What becomes of a kind after a run.
@@ -82,18 +93,21 @@ impl Tx {
         lease: &Lease,
         settlement: &Settlement,
     ) -> Result<(), StoreError> {
-        let (state, not_before) = match settlement.requests {
-            RequestsSettlement::Done => ("done", None),
-            RequestsSettlement::Failed => ("failed", None),
-            RequestsSettlement::Refused => ("refused", None),
-            RequestsSettlement::Reopen { not_before } => ("open", not_before),
-        };
+        let requests = &settlement.requests;
+        let ids: Vec<_> = requests.iter().map(|(task_id, _)| task_id.0).collect();
+        let (states, not_before): (Vec<_>, Vec<_>) = requests
+            .iter()
+            .map(|(_, request)| request.columns())
+            .map(|(state, not_before)| (state.to_owned(), not_before.map(ToSqlx::to_sqlx)))
+            .unzip();
         sqlx::query!(
             "WITH requests AS (
-                 UPDATE polar_sync.sync_request
-                 SET state = $9, not_before = $10,
-                     finished_at = CASE WHEN $9 <> 'open' THEN polar_sync.now() END
-                 WHERE connection_id = $1 AND run_id = $2 AND state = 'running'
+                 UPDATE polar_sync.sync_request r
+                 SET state = s.state, not_before = s.not_before,
+                     finished_at = CASE WHEN s.state <> 'open' THEN polar_sync.now() END
+                 FROM unnest($9::uuid[], $10::text[], $11::timestamptz[]) AS s (task_id, state, not_before)
+                 WHERE r.connection_id = $1 AND r.task_id = s.task_id AND r.run_id = $2
+                   AND r.state = 'running'
              )
              UPDATE polar_sync.sync_run
              SET finished_at = polar_sync.now(), outcome = $3, error_class = $4, error = $5,
@@ -107,8 +121,9 @@ impl Tx {
             settlement.items_new,
             settlement.items_changed,
             settlement.items_same,
-            state,
-            not_before.map(ToSqlx::to_sqlx) as _
+            &ids,
+            &states,
+            &not_before as _
         )
         .execute(self.db())
         .await

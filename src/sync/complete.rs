@@ -7,10 +7,18 @@ use super::{
     Failure, Run,
     item::{SUMMARY, content_version},
     record::count,
+    rows::NotUnderstood,
 };
 use crate::{
-    accesslink::{Answer, Call, wire},
-    model::{Details, Kind, record::Workout},
+    accesslink::{
+        Answer, Call, Error, Operation,
+        error::{Broken, Meaning},
+        wire::{self, Read, Unreadable},
+    },
+    model::{
+        Details, Kind,
+        record::{Workout, WorkoutSource},
+    },
     normalize::{self, Normalized, Origin, WorkoutParts},
     store::{
         event::Counts,
@@ -55,13 +63,15 @@ pub(super) async fn complete(
     }
 }
 
-/// Fetches what workouts lack; what Polar no longer shows is noted as gone.
+/// Fetches what workouts lack; what Polar no longer shows is noted as gone, unless something that it
+/// shows is not understood.
 async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result<(), Failure> {
     let shown = shown(run).await?;
     for lack in lacking {
-        if let Some(workout) = shown.iter().find(|workout| is_same(workout, lack)) {
+        let same = shown.workouts.iter().find(|workout| is_same(workout, lack));
+        if let Some(workout) = same {
             fetch(run, workout, lack.details, counts).await?;
-        } else {
+        } else if shown.is_whole {
             let mut tx = run.store.begin_fenced("note_gone", &run.lease).await?;
             tx.note_gone(run.lease.connection_id, run.user_id(), lack)
                 .await?;
@@ -75,6 +85,7 @@ async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result
 async fn rescue(run: &Run<'_>, counts: &mut Counts) -> Result<(), Failure> {
     let shown = shown(run).await?;
     let ids: Vec<_> = shown
+        .workouts
         .iter()
         .filter_map(hashed_id)
         .map(str::to_owned)
@@ -86,69 +97,127 @@ async fn rescue(run: &Run<'_>, counts: &mut Counts) -> Result<(), Failure> {
     let unknown = |workout: &&Workout| {
         hashed_id(workout).is_some_and(|id| known.iter().all(|known| known != id))
     };
-    for workout in shown.iter().filter(unknown) {
+    for workout in shown.workouts.iter().filter(unknown) {
         fetch(run, workout, run.wanted(), counts).await?;
     }
     Ok(())
 }
 
-/// The workouts that Polar shows, without their details. One that cannot be understood is left out.
-async fn shown(run: &Run<'_>) -> Result<Vec<Workout>, Failure> {
-    let Answer::Body(body) = run.send(&Call::list_exercises()).await? else {
-        return Ok(Vec::new());
-    };
-    let sessions = wire::exercises(&body).unwrap_or_default();
-    Ok(sessions
-        .iter()
-        .filter_map(|session| wire::decode::<wire::Exercise>(session.as_bytes()).ok())
-        .filter_map(|exercise| {
-            normalize::workout(&exercise, Origin::Exercises, WorkoutParts::not_requested()).ok()
-        })
-        .map(|normalized| normalized.record)
-        .collect())
+/// The workouts that Polar shows, without their details.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    workouts: Vec<Workout>,
+    /// Whether these are all: only then is one that is missing among them gone.
+    is_whole: bool,
 }
 
-/// Fetches one workout with details, and stores it.
+async fn shown(run: &Run<'_>) -> Result<Shown, Failure> {
+    let Answer::Body(body) = run.send(&Call::list_exercises()).await? else {
+        return Ok(Shown {
+            workouts: Vec::new(),
+            is_whole: false,
+        });
+    };
+    // A failure, and not an empty list: what is missing in an empty one is gone.
+    read_list(&body).map_err(|_| {
+        Failure::Call(Error {
+            operation: Operation::ListExercises,
+            meaning: Meaning::Broken(Broken::Shape),
+        })
+    })
+}
+
+fn read_list(body: &[u8]) -> Result<Shown, Unreadable> {
+    let sessions = wire::exercises(body)?;
+    let workouts: Vec<_> = sessions
+        .iter()
+        .filter_map(|session| {
+            let exercise = wire::read::<wire::Exercise>(session.as_bytes()).ok()?.body;
+            let parts = WorkoutParts::not_requested();
+            normalize::workout(&exercise, Origin::Exercises, parts).ok()
+        })
+        .map(|normalized| normalized.record)
+        .collect();
+    Ok(Shown {
+        is_whole: workouts.len() == sessions.len(),
+        workouts,
+    })
+}
+
+/// Fetches one workout with details, and stores what is understood of it.
 async fn fetch(
     run: &Run<'_>,
     workout: &Workout,
     details: Details,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    let Some(call) = hashed_id(workout).and_then(|id| Call::get_exercise(id, details)) else {
+    let id = hashed_id(workout);
+    let call = id.and_then(|id| Call::get_exercise(id, details));
+    let Some((id, call)) = id.zip(call) else {
         return Ok(());
     };
-    let Answer::Body(body) = run.send(&call).await? else {
-        return Ok(());
+    let body = match run.send(&call).await {
+        Ok(Answer::Body(body)) => body,
+        // It is listed, so it is not gone, and the others do not wait for it.
+        Ok(Answer::Empty | Answer::Done) => return Ok(()),
+        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => return Ok(()),
+        Err(failure) => return Err(failure),
     };
-    let Ok(session) = wire::DetailedExercise::decode(&body) else {
-        return Ok(());
-    };
-    let (exercise, parts, _) = WorkoutParts::embedded(session, details);
-    let Ok(Normalized { record, .. }) = normalize::workout(&exercise, Origin::Exercises, parts)
-    else {
-        return Ok(());
-    };
+    let mut not_understood = NotUnderstood::default();
+    let record = read_session(id, &body, details, &mut not_understood);
     let connection = run.lease.connection_id;
-    let raw = RawPart {
-        item: exercise.id.clone(),
+    let raw = [RawPart {
+        item: id.to_owned(),
         version: content_version(&body),
         part: SUMMARY.to_owned(),
         body: Some(RawBody::new(&body)?),
         fetched_at: run.clock.now(),
-    };
+    }];
     let mut tx = run.store.begin_fenced("complete", &run.lease).await?;
-    raw::put(&mut tx, connection, Kind::Exercise, &[raw]).await?;
-    let upserted = upsert_workout(&mut tx, connection, run.user_id(), &record).await?;
+    raw::put(&mut tx, connection, Kind::Exercise, &raw).await?;
+    for quarantined in not_understood.quarantine(connection, Kind::Exercise, &raw) {
+        raw::quarantine_put(&mut tx, &quarantined).await?;
+    }
+    let change = match &record {
+        Some(record) => {
+            let upserted = upsert_workout(&mut tx, connection, run.user_id(), record).await?;
+            Some(upserted.change)
+        }
+        None => None,
+    };
     tx.commit().await?;
-    count(Kind::Exercise, upserted.change, counts);
+    if let Some(change) = change {
+        count(Kind::Exercise, change, counts);
+    }
     Ok(())
+}
+
+/// The session of this id, unless it cannot be understood.
+fn read_session(
+    id: &str,
+    body: &[u8],
+    details: Details,
+    not_understood: &mut NotUnderstood,
+) -> Option<Workout> {
+    let session = wire::DetailedExercise::decode(body).map(Read::whole);
+    let session = not_understood.unless(SUMMARY, session)?;
+    let (exercise, parts, leftovers) = WorkoutParts::embedded(session, details);
+    not_understood.note_all(SUMMARY, &leftovers);
+    let normalized = normalize::workout(&exercise, Origin::Exercises, parts);
+    let Normalized { record, leftovers } =
+        not_understood.unless(SUMMARY, normalized.map(Read::whole))?;
+    not_understood.note_all(SUMMARY, &leftovers);
+    if hashed_id(&record) != Some(id) {
+        not_understood.note(SUMMARY, &Unreadable::new("id", "the id that was asked for"));
+        return None;
+    }
+    Some(record)
 }
 
 fn hashed_id(workout: &Workout) -> Option<&str> {
     match &workout.source {
-        crate::model::record::WorkoutSource::Hashed(id) => Some(id),
-        crate::model::record::WorkoutSource::Transactional(_) => None,
+        WorkoutSource::Hashed(id) => Some(id),
+        WorkoutSource::Transactional(_) => None,
     }
 }
 
@@ -160,5 +229,76 @@ fn is_same(workout: &Workout, lack: &Lacking) -> bool {
             second(workout.start_at) == second(lack.start_at)
                 && (workout.duration_s - lack.duration_s).abs() <= DURATION_TOLERANCE_S
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConnectionId, record::Part};
+
+    const SESSION: &str = r#"{"id":"kQ7mZx2B","upload_time":"2031-05-06T05:11:42Z",
+        "start_time":"2031-05-06T04:00:00","duration":"PT1H"}"#;
+
+    /// The session, and what is said of the rest of its body.
+    fn read(body: &str) -> (Option<Workout>, Vec<String>) {
+        let mut not_understood = NotUnderstood::default();
+        let record = read_session(
+            "kQ7mZx2B",
+            body.as_bytes(),
+            Details::ALL,
+            &mut not_understood,
+        );
+        let raw = [RawPart {
+            item: "kQ7mZx2B".to_owned(),
+            version: "v".to_owned(),
+            part: SUMMARY.to_owned(),
+            body: Some(RawBody::new(body.as_bytes()).unwrap()),
+            fetched_at: Timestamp::UNIX_EPOCH,
+        }];
+        let rows = not_understood.quarantine(ConnectionId::new(), Kind::Exercise, &raw);
+        (record, rows.into_iter().map(|row| row.reason).collect())
+    }
+
+    #[test]
+    fn only_a_list_that_is_understood_as_a_whole_tells_what_is_gone() {
+        let whole = read_list(format!("[{SESSION}]").as_bytes()).unwrap();
+        assert_eq!((whole.workouts.len(), whole.is_whole), (1, true));
+        let part = read_list(format!("[{SESSION},{{\"id\":7}}]").as_bytes()).unwrap();
+        assert_eq!((part.workouts.len(), part.is_whole), (1, false));
+        assert!(read_list(b"[]").unwrap().is_whole);
+        for body in ["{}", r#"{"message":"try again"}"#] {
+            assert!(read_list(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn one_bad_series_hides_no_other() {
+        let series = r#""duration":"PT1H","samples":[7,
+            {"sample_type":0,"recording_rate":1,"data":"97,98"},
+            {"sample_type":3,"recording_rate":1,"data":"high"}]"#;
+        let (record, reasons) = read(&SESSION.replace("\"duration\":\"PT1H\"", series));
+        let Part::Present(samples) = record.unwrap().samples else {
+            panic!("one series is understood");
+        };
+        assert_eq!(samples.len(), 1);
+        let [reason] = reasons.as_slice() else {
+            panic!("{reasons:?}");
+        };
+        assert!(
+            reason.contains("samples[0]") && reason.contains("samples[1].data[0]"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_session_that_is_not_understood_waits_in_quarantine() {
+        for body in ["[]", "{}", &SESSION.replace("kQ7mZx2B", "another1")] {
+            let (record, reasons) = read(body);
+            assert_eq!((record, reasons.len()), (None, 1), "{body}");
+        }
+        let (record, reasons) = read(SESSION);
+        assert!(record.is_some());
+        assert_eq!(reasons, Vec::<String>::new());
     }
 }

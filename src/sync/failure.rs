@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     accesslink,
-    connection::SessionError,
+    connection::{RefreshError, SessionError},
     secret::KeyError,
     store::{StoreError, lease::FenceError, raw::RawError},
 };
@@ -36,6 +36,14 @@ pub enum Failure {
         /// When it is over.
         until: Timestamp,
     },
+    /// Polar opens transactions that end before anything comes of them.
+    #[error(
+        "AccessLink opens transactions and then knows nothing of them; it is asked again later"
+    )]
+    NoProgress,
+    /// A token was refused, and a new one could not be had.
+    #[error(transparent)]
+    Refresh(RefreshError),
     /// There was more to do than one run may.
     #[error("more waits than one run fetches; another run goes on")]
     MoreWaits,
@@ -69,6 +77,7 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Call(error) => Self::Call(error),
+            SessionError::Refresh(error) => Self::Refresh(error),
             SessionError::Store(error) => Self::Store(error),
             SessionError::Key(error) => Self::Key(error),
         }

@@ -5,18 +5,19 @@ use std::{
     ops::RangeInclusive,
 };
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::{
     Failure, Run,
-    item::{Fetched, FetchedItem, SUMMARY, outline},
+    item::{Fetched, FetchedItem, SUMMARY, content_version, outline},
     lifecycle::Transactions,
 };
 use crate::{
     accesslink::{
         Answer, Call, Error, Operation, address,
         call::ItemPart,
-        error::{Broken, Meaning},
+        error::{Broken, Meaning, Refused},
         wire,
     },
     model::TransactionAddress,
@@ -29,8 +30,14 @@ use crate::{
 /// A batch is recorded when it holds this much, whatever else is waiting.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
+/// After so many items that could not be fetched, and none that could, the others are not tried.
+const SUSPECT_ITEMS: usize = 3;
+
 /// The ids of Polar's sample types. Source: AccessLink documentation, "Exercise sample types".
 const KNOWN_SAMPLE_TYPES: RangeInclusive<u8> = 0..=11;
+
+/// The most series of one exercise that are fetched: five times the types that Polar has.
+const SERIES_MAX: usize = 64;
 
 /// A transaction with what it lists, and how far it is fetched.
 #[derive(Debug)]
@@ -130,16 +137,21 @@ impl Listed {
         };
         let urls =
             wire::transaction_items(self.address.kind, &body).map_err(|_| error(Broken::Shape))?;
+        // A transaction is opened for something: what lists nothing is not to be committed.
+        if urls.is_empty() {
+            return Err(error(Broken::Shape).into());
+        }
         let origin = run.session.client().origin();
         self.items.clear();
-        for (position, url) in urls.iter().enumerate() {
+        for url in &urls {
             match address::item_id(url, origin, &self.address) {
                 Ok(item_id) => {
                     self.items.insert(item_id);
                 }
                 Err(refused) => {
-                    self.broken
-                        .insert(format!("entry {position}"), error(Broken::Url(refused)));
+                    // By its hash: a place in the list could be that of another URL next time.
+                    let name = format!("url {}", content_version(url.as_bytes()));
+                    self.broken.insert(name, error(Broken::Url(refused)));
                 }
             }
         }
@@ -164,6 +176,22 @@ impl Listed {
                 self.durable.insert(item.item_id);
             }
         }
+    }
+
+    /// The error that all items seem to have, when it is hardly theirs: an outage, or a consent that is
+    /// missing.
+    fn of_all(&self, batch: &[FetchedItem]) -> Option<Error> {
+        let errors: Vec<_> = batch
+            .iter()
+            .map_while(|item| item.broken.as_ref())
+            .collect();
+        let is_of_all = self.durable.is_empty()
+            && (SUSPECT_ITEMS..=batch.len()).contains(&errors.len())
+            && errors.iter().all(|error| !error.meaning.is_of_one_item());
+        errors
+            .first()
+            .filter(|_| is_of_all)
+            .map(|error| (*error).clone())
     }
 
     /// Whether an earlier transaction left this part here.
@@ -214,6 +242,10 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
                 listed.pending.remove(&item.item_id);
                 listed.fetched.insert(item.item_id);
                 batch.items.push(item);
+                if let Some(error) = listed.of_all(&batch.items) {
+                    batch.trouble = Some(Trouble::Failed(error.into()));
+                    break;
+                }
             }
             Err(failure) => {
                 batch.trouble = Some(Trouble::Failed(failure));
@@ -240,16 +272,17 @@ async fn fetch_item(
         parts: Vec::new(),
         broken: None,
     };
-    let summary = item.take(run.send(&Call::get_item(&address, item_id)).await)?;
-    let Some(Fetched::Body(body)) = &summary else {
-        item.parts
-            .extend(summary.map(|absent| (SUMMARY.to_owned(), absent)));
+    let Some(summary) = item.take(run.send(&Call::get_item(&address, item_id)).await)? else {
         return Ok(item);
     };
-    let outline = outline(address.kind, body, run.wanted());
+    // Without a summary there may be parts all the same, and a commit deletes them.
+    let body = match &summary {
+        Fetched::Body(body) => body.clone(),
+        Fetched::Absent | Fetched::Missing => Bytes::new(),
+    };
+    let outline = outline(address.kind, &body, run.wanted());
     item.version = outline.version;
-    item.parts
-        .extend(summary.map(|body| (SUMMARY.to_owned(), body)));
+    item.parts.push((SUMMARY.to_owned(), summary));
     for part in outline.parts {
         let fetched = fetch_part(run, address, &mut item, &part, stored).await?;
         if let (ItemPart::Samples, Some(Fetched::Body(list))) = (&part, &fetched) {
@@ -296,45 +329,122 @@ async fn fetch_part(
 
 impl FetchedItem {
     /// Sorts an answer into what was fetched, what is broken (`None`, and noted), and what ends the
-    /// batch.
+    /// batch. An item that cannot be had leaves the others their turn, whatever the cause; what is
+    /// refused to all of a user or client is of no item.
     fn take(&mut self, answer: Result<Answer, Failure>) -> Result<Option<Fetched>, Failure> {
         match answer {
             Ok(Answer::Body(body)) => Ok(Some(Fetched::Body(body))),
             Ok(Answer::Empty | Answer::Done) => Ok(Some(Fetched::Absent)),
             Err(Failure::Call(error)) => match error.meaning {
                 Meaning::NotFound => Ok(Some(Fetched::Missing)),
-                Meaning::Broken(_) | Meaning::Redirected(_) => {
+                Meaning::Broken(_)
+                | Meaning::Redirected(_)
+                | Meaning::Forbidden
+                | Meaning::Conflict
+                | Meaning::Unexpected(_)
+                | Meaning::ServerFailed(_)
+                | Meaning::TimedOut
+                | Meaning::ConnectionFailed => {
                     self.broken.get_or_insert(error);
                     Ok(None)
                 }
-                _ => Err(Failure::Call(error)),
+                Meaning::Unauthorized
+                | Meaning::RateLimited
+                | Meaning::WindowClosed(_)
+                | Meaning::CircuitOpen { .. } => Err(Failure::Call(error)),
             },
             Err(failure) => Err(failure),
         }
     }
 
-    /// The series that a list of samples names. A commit deletes the series as well, so when the list
-    /// is not understood, every type that is known is asked for.
+    /// Takes notice of the series that a list of samples names.
     fn series(&mut self, run: &Run<'_>, address: TransactionAddress, list: &[u8]) -> Vec<ItemPart> {
-        let Ok(list) = wire::sample_items(list) else {
-            return KNOWN_SAMPLE_TYPES
-                .map(|id| ItemPart::Sample(id.to_string()))
-                .collect();
-        };
         let origin = run.session.client().origin();
-        let mut series = Vec::new();
-        for url in &list {
-            match address::sample_type(url, origin, &address, self.item_id) {
-                Ok(id) => series.push(ItemPart::Sample(id)),
-                Err(refused) => {
-                    let meaning = Meaning::Broken(Broken::Url(refused));
-                    self.broken.get_or_insert(Error {
-                        operation: Operation::GetPart,
-                        meaning,
-                    });
-                }
-            }
+        let (series, broken) = series_of(list, |url| {
+            address::sample_type(url, origin, &address, self.item_id)
+        });
+        if let Some(broken) = broken {
+            self.broken.get_or_insert(Error {
+                operation: Operation::GetPart,
+                meaning: Meaning::Broken(broken),
+            });
         }
         series
+    }
+}
+
+/// The series that a list of samples names, each once, and why they are not all. A commit deletes the
+/// series as well, so when the list is not understood, every type that is known is asked for.
+fn series_of(
+    list: &[u8],
+    sample_type: impl Fn(&str) -> Result<String, Refused>,
+) -> (Vec<ItemPart>, Option<Broken>) {
+    let Ok(list) = wire::sample_items(list) else {
+        let known = KNOWN_SAMPLE_TYPES.map(|id| ItemPart::Sample(id.to_string()));
+        return (known.collect(), None);
+    };
+    let mut series = BTreeSet::new();
+    let mut broken = None;
+    for url in &list {
+        match sample_type(url) {
+            // One series may be named in two spellings of its address.
+            Ok(id) => {
+                series.insert(ItemPart::Sample(id));
+            }
+            Err(refused) => broken = broken.or(Some(Broken::Url(refused))),
+        }
+    }
+    if series.len() > SERIES_MAX {
+        broken = broken.or(Some(Broken::Shape));
+    }
+    (series.into_iter().take(SERIES_MAX).collect(), broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The series of a list of ids, and whether they are all.
+    fn named(ids: &[String]) -> (Vec<ItemPart>, Option<Broken>) {
+        let list = serde_json::json!({ "samples": ids }).to_string();
+        series_of(list.as_bytes(), |url| {
+            let id = url.trim_end_matches('/').rsplit('/').next();
+            match id {
+                Some("elsewhere") | None => Err(Refused::Host),
+                Some(id) => Ok(id.to_owned()),
+            }
+        })
+    }
+
+    #[test]
+    fn a_series_that_is_named_twice_is_fetched_once() {
+        let urls = [
+            "https://h/samples/3",
+            "https://h/samples/0",
+            "https://w/samples/0/",
+        ];
+        let (series, broken) = named(&urls.map(str::to_owned));
+        let expected = ["0", "3"].map(|id| ItemPart::Sample(id.to_owned()));
+        assert_eq!((series.as_slice(), broken), (&expected[..], None));
+    }
+
+    #[test]
+    fn what_is_not_fetched_of_a_list_is_told() {
+        let (series, broken) = named(&["https://h/elsewhere".to_owned(), "https://h/0".to_owned()]);
+        assert_eq!(series.len(), 1);
+        assert_eq!(broken, Some(Broken::Url(Refused::Host)));
+        let ids: Vec<_> = (0..=SERIES_MAX)
+            .map(|id| format!("https://h/{id}"))
+            .collect();
+        let (series, broken) = named(&ids);
+        assert_eq!((series.len(), broken), (SERIES_MAX, Some(Broken::Shape)));
+        let (series, broken) = named(&ids[1..]);
+        assert_eq!((series.len(), broken), (SERIES_MAX, None));
+    }
+
+    #[test]
+    fn every_known_series_is_asked_for_when_the_list_is_not_understood() {
+        let (series, broken) = series_of(b"[]", |_| Err(Refused::Form));
+        assert_eq!((series.len(), broken), (12, None));
     }
 }

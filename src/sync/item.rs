@@ -16,6 +16,9 @@ pub(super) const SUMMARY: &str = "summary";
 /// Bytes of a hash that stand for a version.
 const VERSION_BYTES: usize = 12;
 
+/// The longest version that is taken over from Polar, in bytes. Its times have some 30.
+const SAID_VERSION_MAX_BYTES: usize = 64;
+
 /// What has to be fetched beside the summary, and which version of the item it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outline {
@@ -28,7 +31,7 @@ pub(super) struct Outline {
 pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) -> Outline {
     let (version, parts) = match kind {
         TransactionalKind::Exercise => {
-            let exercise = wire::decode::<wire::Exercise>(summary).ok();
+            let exercise = understood::<wire::Exercise>(summary);
             let has_route = exercise.as_ref().and_then(|exercise| exercise.has_route);
             let parts = wanted
                 .iter()
@@ -38,12 +41,12 @@ pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) 
             (exercise.map(|exercise| exercise.upload_time), parts)
         }
         TransactionalKind::Activity => {
-            let activity = wire::decode::<wire::Activity>(summary).ok();
+            let activity = understood::<wire::Activity>(summary);
             let parts = vec![ItemPart::StepSamples, ItemPart::ZoneSamples];
             (activity.map(|activity| activity.created), parts)
         }
         TransactionalKind::PhysicalInformation => {
-            let information = wire::decode::<wire::PhysicalInformation>(summary).ok();
+            let information = understood::<wire::PhysicalInformation>(summary);
             (
                 information.map(|information| information.created),
                 Vec::new(),
@@ -51,9 +54,21 @@ pub(super) fn outline(kind: TransactionalKind, summary: &[u8], wanted: Details) 
         }
     };
     Outline {
-        version: version.unwrap_or_else(|| content_version(summary)),
+        version: version
+            .filter(|version| is_key(version))
+            .unwrap_or_else(|| content_version(summary)),
         parts,
     }
+}
+
+fn understood<T: serde::de::DeserializeOwned>(summary: &[u8]) -> Option<T> {
+    wire::read(summary).ok().map(|read| read.body)
+}
+
+/// Whether a text of Polar's may be part of a key in the ledger: a short one that Postgres takes.
+fn is_key(text: &str) -> bool {
+    (1..=SAID_VERSION_MAX_BYTES).contains(&text.len())
+        && text.bytes().all(|c| c == b' ' || c.is_ascii_graphic())
 }
 
 /// The part of a transaction's exercise that holds a detail.
@@ -153,5 +168,33 @@ mod tests {
             [ItemPart::Samples, ItemPart::Zones, ItemPart::Gpx]
         );
         assert_eq!(outline.version, content_version(b"{\"id\":true}"));
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_a_key_is_replaced_by_the_hash_of_the_body() {
+        let long = "2".repeat(SAID_VERSION_MAX_BYTES + 1);
+        for (said, is_kept) in [
+            ("2031-05-06T05:11:42.000Z", true),
+            ("2031-05-06 05:11", true),
+            ("", false),
+            ("2031-05-06\0", false),
+            ("2031-05-06\u{e9}", false),
+            (long.as_str(), false),
+        ] {
+            for kind in TransactionalKind::ALL {
+                let body = serde_json::json!({
+                    "id": 1, "date": "2031-05-06", "created": said, "upload-time": said,
+                    "start-time": "2031-05-06T04:00", "duration": "PT1H",
+                });
+                let body = body.to_string();
+                let version = outline(*kind, body.as_bytes(), Details::ALL).version;
+                let hash = content_version(body.as_bytes());
+                assert_eq!(
+                    version,
+                    if is_kept { said } else { &hash },
+                    "{kind}: {said}"
+                );
+            }
+        }
     }
 }

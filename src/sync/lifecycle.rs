@@ -14,7 +14,7 @@
 //! * `committing` is the point of no return. It is written before any PUT is sent, only when every
 //!   item is durable, and nobody fetches from the transaction afterwards; so a PUT that a frozen
 //!   worker sends late deletes nothing that is not stored.
-//! * No PUT is started late in a transaction's life ([`Rules::commit_share`]), because one that
+//! * No PUT is started late in a transaction's life ([`Rules::commit_until`]), because one that
 //!   arrives after its end may hit something that is not this transaction any more.
 //! * An empty answer to a create (204) is not believed while an earlier transaction of ours may
 //!   still be open at Polar and hide what it holds.
@@ -43,7 +43,11 @@ impl Rules {
     /// When the transaction is over for certain; a tenth more than its life, since a create may have
     /// taken its time on the way.
     fn over_at(self, remote: &Remote) -> Timestamp {
-        remote.last_create_at + self.life * 11 / 10
+        remote.last_create_at + self.whole_life()
+    }
+
+    fn whole_life(self) -> Duration {
+        self.life * 11 / 10
     }
 }
 
@@ -87,15 +91,24 @@ pub struct Transactions {
     current: Option<Remote>,
     closed: Vec<Remote>,
     distrust_empty_until: Option<Timestamp>,
+    /// Items that an operator gave up: the next transaction offers them again.
+    accepted_loss: Vec<String>,
+    /// Whether the last create may be given what an earlier one opened whose answer was lost.
+    is_second_create: bool,
 }
 
 impl Transactions {
     /// What the ledger knows.
     pub fn new(current: Option<Remote>, distrust_empty_until: Option<Timestamp>) -> Self {
         Self {
+            accepted_loss: current
+                .as_ref()
+                .map(|remote| remote.accepted_loss.clone())
+                .unwrap_or_default(),
             current,
             closed: Vec::new(),
             distrust_empty_until,
+            is_second_create: false,
         }
     }
 
@@ -104,11 +117,9 @@ impl Transactions {
         self.current.as_ref()
     }
 
-    /// Items of the current transaction that an operator gave up.
+    /// Items that an operator gave up.
     pub fn accepted_loss(&self) -> &[String] {
-        self.current
-            .as_ref()
-            .map_or(&[], |remote| &remote.accepted_loss)
+        &self.accepted_loss
     }
 
     /// What has to be written down: the transactions that ended since [`Self::saved`], and the
@@ -155,8 +166,9 @@ impl Transactions {
 
     /// A create is about to be sent.
     pub fn create_sent(&mut self, rules: Rules, now: Timestamp) {
+        self.is_second_create = false;
         let Some(before) = self.current.take() else {
-            self.current = Some(opening(now));
+            self.current = Some(self.opening(rules, now));
             return;
         };
         let over_at = rules.over_at(&before);
@@ -164,19 +176,16 @@ impl Transactions {
         // The answer to an earlier create was lost, and may have opened what this one is given: its
         // age counts from then.
         if before.phase == Phase::Opening && now < over_at {
+            self.is_second_create = true;
             self.current = Some(Remote {
                 last_create_at: now,
                 ..before
             });
             return;
         }
-        let accepted_loss = before.accepted_loss.clone();
         self.current = Some(before);
         self.close_over();
-        self.current = Some(Remote {
-            accepted_loss,
-            ..opening(now)
-        });
+        self.current = Some(self.opening(rules, now));
     }
 
     /// Polar opened a transaction.
@@ -187,9 +196,12 @@ impl Transactions {
         }
     }
 
-    /// The create was refused, or not sent after all: it opened nothing.
+    /// The create was refused, or not sent after all: it opened nothing. An earlier one whose answer
+    /// was lost may have; it keeps its place, and its age.
     pub fn create_refused(&mut self) {
-        self.close(Phase::Empty);
+        if !self.is_second_create {
+            self.close(Phase::Empty);
+        }
     }
 
     /// Polar has nothing new to open a transaction for, or does not say so.
@@ -225,9 +237,21 @@ impl Transactions {
         self.set(Phase::Durable, items);
     }
 
-    /// Everything is durable: from here on the commit may be sent by anybody.
-    pub fn committing(&mut self, items: Vec<String>) {
-        self.set(Phase::Committing, items);
+    /// Everything is durable: from here on the commit may be sent by anybody. Refused when it is too
+    /// late for one; the instant from which on a new transaction can be created.
+    pub fn committing(
+        &mut self,
+        rules: Rules,
+        now: Timestamp,
+        items: Vec<String>,
+    ) -> Result<(), Timestamp> {
+        match &self.current {
+            Some(remote) if now >= rules.commit_until(remote) => Err(rules.over_at(remote)),
+            _ => {
+                self.set(Phase::Committing, items);
+                Ok(())
+            }
+        }
     }
 
     /// Polar confirmed the commit.
@@ -272,17 +296,21 @@ impl Transactions {
     fn doubt_until(&mut self, until: Timestamp) {
         self.distrust_empty_until = self.distrust_empty_until.max(Some(until));
     }
-}
 
-fn opening(now: Timestamp) -> Remote {
-    Remote {
-        remote_id: Uuid::now_v7(),
-        phase: Phase::Opening,
-        transaction_id: None,
-        created_at: now,
-        last_create_at: now,
-        items: Vec::new(),
-        accepted_loss: Vec::new(),
+    /// As long as an earlier transaction may be open, a create may be given that one again: its age
+    /// then counts from the earliest time that the earlier one can have been opened.
+    fn opening(&self, rules: Rules, now: Timestamp) -> Remote {
+        let earlier = self.distrust_empty_until.filter(|until| now < *until);
+        let created_at = earlier.map_or(now, |until| now.min(until - rules.whole_life()));
+        Remote {
+            remote_id: Uuid::now_v7(),
+            phase: Phase::Opening,
+            transaction_id: None,
+            created_at,
+            last_create_at: now,
+            items: Vec::new(),
+            accepted_loss: self.accepted_loss.clone(),
+        }
     }
 }
 
@@ -322,7 +350,8 @@ mod tests {
             transactions.step(RULES, at(1)),
             Step::Fetch { transaction_id: 7 }
         );
-        transactions.committing(vec!["1".into()]);
+        let sealed = transactions.committing(RULES, at(1), vec!["1".into()]);
+        assert_eq!(sealed, Ok(()));
         assert_eq!(
             transactions.step(RULES, at(2)),
             Step::Commit { transaction_id: 7 }
@@ -351,7 +380,7 @@ mod tests {
     #[test]
     fn an_empty_answer_after_an_unconfirmed_commit_is_not_believed() {
         let mut transactions = open(7, 0);
-        transactions.committing(Vec::new());
+        transactions.committing(RULES, at(1), Vec::new()).unwrap();
         transactions.unconfirmed(RULES);
         transactions.create_sent(RULES, at(9));
         assert!(matches!(
@@ -363,7 +392,7 @@ mod tests {
     #[test]
     fn no_commit_is_started_after_four_fifths_of_the_life() {
         let mut transactions = open(7, 0);
-        transactions.committing(Vec::new());
+        transactions.committing(RULES, at(479), Vec::new()).unwrap();
         assert_eq!(
             transactions.step(RULES, at(479)),
             Step::Commit { transaction_id: 7 }
@@ -422,11 +451,48 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_an_operator_accepted_follow_to_the_next_transaction() {
+    fn what_became_durable_too_late_is_not_sealed() {
         let mut transactions = open(7, 0);
-        transactions.blocked(vec!["1".into()]);
-        transactions.current.as_mut().unwrap().accepted_loss = vec!["1".into()];
+        let sealed = transactions.committing(RULES, at(480), Vec::new());
+        assert_eq!(sealed, Err(at(660)));
+        assert_eq!(transactions.current().unwrap().phase, Phase::Open);
+    }
+
+    #[test]
+    fn a_refused_create_takes_no_doubt_from_a_lost_one() {
+        let mut transactions = Transactions::new(None, None);
+        transactions.create_sent(RULES, at(0));
+        transactions.create_sent(RULES, at(300));
+        transactions.create_refused();
+        transactions.create_sent(RULES, at(400));
+        transactions.created(7);
+        assert_eq!(transactions.current().unwrap().created_at, at(0));
+    }
+
+    #[test]
+    fn a_transaction_that_may_be_an_earlier_one_has_its_age() {
+        let mut transactions = open(7, 0);
+        transactions.gone(RULES);
+        transactions.create_sent(RULES, at(100));
+        transactions.created(7);
+        assert_eq!(transactions.current().unwrap().created_at, at(0));
+        transactions.gone(RULES);
+        transactions.create_sent(RULES, at(900));
+        assert_eq!(transactions.current().unwrap().created_at, at(900));
+    }
+
+    #[test]
+    fn losses_that_an_operator_accepted_follow_to_the_next_transaction() {
+        let mut blocked = open(7, 0);
+        blocked.blocked(vec!["1".into()]);
+        let accepted = blocked.current().cloned().map(|remote| Remote {
+            accepted_loss: vec!["1".into()],
+            ..remote
+        });
+        let mut transactions = Transactions::new(accepted, None);
+        transactions.gone(RULES);
         transactions.create_sent(RULES, at(700));
         assert_eq!(transactions.current().unwrap().accepted_loss, ["1"]);
+        assert_eq!(transactions.accepted_loss(), ["1"]);
     }
 }

@@ -36,6 +36,10 @@ use record::{Durable, record};
 /// Transactions of one kind in one run; AccessLink puts at most 50 items into each.
 const ROUNDS_MAX: usize = 40;
 
+/// Rounds in a row that may bring nothing before the kind is left for later: a server that opens
+/// transactions and knows nothing of them would else be asked without end.
+const FRUITLESS_MAX: usize = 2;
+
 /// What a run did for one kind.
 #[derive(Debug)]
 pub struct Report {
@@ -45,33 +49,41 @@ pub struct Report {
     pub counts: Counts,
     /// Why it is not in step, if it is not.
     pub failure: Option<Failure>,
-    /// How its transactions stand, where that has yet to be written down.
+    /// How its transactions stand, if it has some; what ended may have yet to be written down.
     pub transactions: Option<(TransactionalKind, Transactions)>,
 }
 
 /// Brings one kind in step.
 pub async fn sync(run: &Run<'_>, row: &KindRow) -> Report {
-    let mut counts = Counts::default();
-    let Some(kind) = row.kind.transactional() else {
-        let failure = poll::poll(run, row.kind, &mut counts).await.err();
-        return Report {
-            kind: row.kind,
-            counts,
-            failure,
-            transactions: None,
-        };
+    let known = |kind| {
+        let transactions = Transactions::new(row.remote.clone(), row.distrust_empty_until);
+        (kind, transactions)
     };
-    let mut transactions = Transactions::new(row.remote.clone(), row.distrust_empty_until);
-    let pulled = pull(run, kind, &mut transactions, &mut counts).await;
-    let completed = match kind {
-        TransactionalKind::Exercise => complete::complete(run, pulled, &mut counts).await,
-        TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
+    let nothing_done = Report {
+        kind: row.kind,
+        counts: Counts::default(),
+        failure: None,
+        transactions: row.kind.transactional().map(known),
+    };
+    go_on(run, nothing_done).await
+}
+
+/// Goes on with a kind where an earlier try of the same run stopped.
+pub async fn go_on(run: &Run<'_>, mut report: Report) -> Report {
+    let counts = &mut report.counts;
+    let result = match &mut report.transactions {
+        None => poll::poll(run, report.kind, counts).await,
+        Some((kind, transactions)) => {
+            let pulled = pull(run, *kind, transactions, counts).await;
+            match kind {
+                TransactionalKind::Exercise => complete::complete(run, pulled, counts).await,
+                TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
+            }
+        }
     };
     Report {
-        kind: row.kind,
-        counts,
-        failure: completed.err(),
-        transactions: transactions.is_dirty().then_some((kind, transactions)),
+        failure: result.err(),
+        ..report
     }
 }
 
@@ -82,6 +94,7 @@ async fn pull(
     transactions: &mut Transactions,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
+    let (mut fruitless, mut stored) = (0, counts.written());
     for round in 0..ROUNDS_MAX {
         run.give_way(round).await?;
         let durable = match open(run, kind, transactions).await? {
@@ -91,11 +104,19 @@ async fn pull(
                 make_durable(run, address, transactions, counts).await?
             }
         };
-        match durable {
+        let is_confirmed = match durable {
             Durable::Sealed(receipt) => commit(run, receipt, transactions).await?,
             // Created anew in the next round; what was recorded of it is not fetched again.
-            Durable::Gone => {}
+            Durable::Gone => false,
             Durable::NotToBeCommitted => return Ok(()),
+        };
+        if is_confirmed || counts.written() > stored {
+            (fruitless, stored) = (0, counts.written());
+        } else {
+            fruitless += 1;
+        }
+        if fruitless >= FRUITLESS_MAX {
+            return Err(Failure::NoProgress);
         }
     }
     Err(Failure::MoreWaits)

@@ -38,6 +38,8 @@ pub(super) async fn open(
     match transactions.step(run.rules(), run.clock.now()) {
         Step::Create => create(run, kind, transactions, address).await,
         Step::Fetch { transaction_id } => Ok(Opened::Transaction(address(transaction_id))),
+        // The brake holds for what is sealed, too: Polar keeps it, and so do we.
+        Step::Commit { .. } if !run.settings.brake.commits(kind) => Ok(Opened::NothingNew),
         Step::Commit { transaction_id } => {
             let sealed = transactions.current();
             let receipt = sealed.and_then(|row| Receipt::of_ledger(row, address(transaction_id)));
@@ -94,7 +96,7 @@ async fn create(
 /// Whether a create that failed so can have opened nothing.
 fn had_no_effect(failure: &Failure) -> bool {
     match failure {
-        Failure::Stopped => true,
+        Failure::Stopped | Failure::MoreWaits | Failure::Refresh(_) => true,
         Failure::Call(error) => match error.meaning {
             Meaning::Unauthorized
             | Meaning::Forbidden

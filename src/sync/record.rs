@@ -187,8 +187,11 @@ async fn next_step(
         None if !batch.is_last => return Ok(Next::Fetch),
         None => {}
     }
-    let accepted = transactions.accepted_loss();
-    if let Some((items, cause)) = listed.not_durable(accepted) {
+    if let Some((items, cause)) = listed.not_durable(transactions.accepted_loss()) {
+        // Where no item came whole, the fault is hardly with the items.
+        if listed.durable.is_empty() && !cause.meaning.is_of_one_item() {
+            return Ok(Next::Fail(Failure::Call(cause)));
+        }
         transactions.blocked(items.clone());
         let kind = listed.address.kind.as_str();
         metrics::counter!(TRANSACTIONS, "kind" => kind, "outcome" => "blocked").increment(1);
@@ -207,8 +210,11 @@ async fn next_step(
         transactions.durable(items);
         return Ok(Next::End(Durable::NotToBeCommitted));
     }
-    transactions.committing(items);
-    Ok(Next::End(Durable::Sealed(Receipt {
-        address: listed.address,
-    })))
+    let sealed = transactions.committing(run.rules(), run.clock.now(), items);
+    Ok(match sealed {
+        Ok(()) => Next::End(Durable::Sealed(Receipt {
+            address: listed.address,
+        })),
+        Err(until) => Next::Fail(Failure::TooOld { until }),
+    })
 }

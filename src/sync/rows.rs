@@ -1,6 +1,8 @@
 //! From fetched bodies to what is stored: raw parts, the normalized record, and what goes into
 //! quarantine. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
@@ -8,15 +10,18 @@ use super::item::{Fetched, FetchedItem, SUMMARY, part_of};
 use crate::{
     accesslink::{
         call::ItemPart,
-        wire::{self, Unreadable},
+        wire::{self, Read, Unreadable},
     },
     model::{
         ConnectionId, Detail, Details, Kind, TransactionalKind,
         record::{DailyActivity, Part, PhysicalInformation, Workout},
     },
-    normalize::{self, ActivityParts, Leftover, Origin, Route, WorkoutParts},
-    store::raw::{Quarantined, RawBody, RawError, RawKey, RawPart},
+    normalize::{self, ActivityParts, Leftover, Origin, Piece, Route, WorkoutParts},
+    store::raw::{Quarantined, RawBody, RawError, RawPart},
 };
+
+/// The most reasons that a quarantine row names.
+const REASONS_MAX: usize = 20;
 
 /// A normalized record.
 #[derive(Debug)]
@@ -48,7 +53,7 @@ pub(super) fn rows(
     item: &FetchedItem,
     wanted: Details,
 ) -> Result<Rows, RawError> {
-    let mut unreadable = Vec::new();
+    let mut unreadable = NotUnderstood::default();
     let record = match item.body(SUMMARY) {
         Some(summary) => match origins.kind {
             TransactionalKind::Exercise => workout(item, summary, wanted, &mut unreadable),
@@ -64,10 +69,7 @@ pub(super) fn rows(
         .iter()
         .map(|(part, fetched)| raw_part(origins, item, part, fetched))
         .collect::<Result<Vec<_>, _>>()?;
-    let quarantine = unreadable
-        .into_iter()
-        .filter_map(|(part, reason)| quarantined(origins, &raw, &part, reason))
-        .collect();
+    let quarantine = unreadable.quarantine(origins.connection, origins.kind.into(), &raw);
     Ok(Rows {
         raw,
         record,
@@ -94,58 +96,103 @@ fn raw_part(
     })
 }
 
-/// A quarantine row for a part; for the summary when the part has no body of its own.
-fn quarantined(
-    origins: Origins,
-    raw: &[RawPart],
-    part: &str,
-    reason: String,
-) -> Option<Quarantined> {
-    let with_body = |name: &str| {
-        raw.iter()
-            .find(|raw| raw.part == name && raw.body.is_some())
-    };
-    let raw = with_body(part).or_else(|| with_body(SUMMARY))?;
-    Some(Quarantined {
-        connection: origins.connection,
-        kind: Kind::from(origins.kind),
-        key: RawKey {
-            item: raw.item.clone(),
-            version: raw.version.clone(),
-            part: raw.part.clone(),
-        },
-        sha256: raw.body.as_ref()?.sha256().to_vec(),
-        reason,
-        quarantined_at: origins.fetched_at,
-    })
-}
+/// What was not understood: reasons by part, each once and in order, so that the same bodies always
+/// give the same rows.
+#[derive(Debug, Default)]
+pub(super) struct NotUnderstood(BTreeMap<String, BTreeSet<String>>);
 
-/// Part and reason of what was not understood.
-type NotUnderstood = Vec<(String, String)>;
+impl NotUnderstood {
+    pub(super) fn note(&mut self, part: &str, reason: &impl ToString) {
+        let reasons = self.0.entry(part.to_owned()).or_default();
+        reasons.insert(reason.to_string());
+    }
 
-fn decode<T: DeserializeOwned>(
-    body: &[u8],
-    part: &str,
-    unreadable: &mut NotUnderstood,
-) -> Option<T> {
-    note(wire::decode(body), part, unreadable)
-}
+    /// Takes notice of everything that a piece of a record left over; all of it stands in `part`.
+    pub(super) fn note_all(&mut self, part: &str, leftovers: &[impl ToString]) {
+        for leftover in leftovers {
+            self.note(part, leftover);
+        }
+    }
 
-fn note<T>(result: Result<T, Unreadable>, part: &str, unreadable: &mut NotUnderstood) -> Option<T> {
-    result
-        .map_err(|error| unreadable.push((part.to_owned(), error.to_string())))
-        .ok()
-}
+    /// What is understood, with notice of the rest.
+    pub(super) fn unless<T>(&mut self, part: &str, read: Result<Read<T>, Unreadable>) -> Option<T> {
+        match read {
+            Ok(Read { body, left_out }) => {
+                self.note_all(part, &left_out);
+                Some(body)
+            }
+            Err(error) => {
+                self.note(part, &error);
+                None
+            }
+        }
+    }
 
-fn note_leftovers(leftovers: &[Leftover], unreadable: &mut NotUnderstood) {
-    unreadable.extend(leftovers.iter().map(|leftover| {
-        let part = match leftover {
-            Leftover::UnknownSampleType { id } => ItemPart::Sample(id.to_string()).path(),
-            Leftover::NoRecordingRate { .. } => ItemPart::Samples.path(),
-            Leftover::Unreadable(_) => SUMMARY.to_owned(),
+    /// One row for each part; for the summary when a part has no body of its own.
+    pub(super) fn quarantine(
+        self,
+        connection: ConnectionId,
+        kind: Kind,
+        raw: &[RawPart],
+    ) -> Vec<Quarantined> {
+        let find = |name: &str| {
+            raw.iter()
+                .position(|raw| raw.part == name && raw.body.is_some())
         };
-        (part, leftover.to_string())
-    }));
+        let mut by_body = BTreeMap::<usize, BTreeSet<String>>::new();
+        for (part, reasons) in self.0 {
+            if let Some(place) = find(&part).or_else(|| find(SUMMARY)) {
+                by_body.entry(place).or_default().extend(reasons);
+            }
+        }
+        let quarantined = |(place, reasons): (usize, BTreeSet<String>)| {
+            let raw = raw.get(place)?;
+            Some(Quarantined {
+                connection,
+                kind,
+                key: raw.key(),
+                sha256: raw.body.as_ref()?.sha256().to_vec(),
+                reason: joined(&reasons),
+                quarantined_at: raw.fetched_at,
+            })
+        };
+        by_body.into_iter().filter_map(quarantined).collect()
+    }
+}
+
+fn joined(reasons: &BTreeSet<String>) -> String {
+    let first: Vec<_> = reasons
+        .iter()
+        .take(REASONS_MAX)
+        .map(String::as_str)
+        .collect();
+    let named = first.join("; ");
+    match reasons.len().saturating_sub(REASONS_MAX) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8], part: &str, unreadable: &mut NotUnderstood) -> Option<T> {
+    unreadable.unless(part, wire::read(body))
+}
+
+/// Files leftovers under the parts that they stand in; `series` are the parts of the series.
+fn note_leftovers(leftovers: &[Leftover], series: &[String], unreadable: &mut NotUnderstood) {
+    for leftover in leftovers {
+        let part = match leftover.piece {
+            Piece::Summary => SUMMARY.to_owned(),
+            Piece::Zones => part_of(Detail::Zones).path(),
+            Piece::Route => part_of(Detail::Route).path(),
+            Piece::Series(position) => series
+                .get(position)
+                .cloned()
+                .unwrap_or_else(|| part_of(Detail::Samples).path()),
+            Piece::StepSamples => ItemPart::StepSamples.path(),
+            Piece::ZoneSamples => ItemPart::ZoneSamples.path(),
+        };
+        unreadable.note(&part, leftover);
+    }
 }
 
 /// A part with a body of its own, read by `read`.
@@ -153,10 +200,12 @@ fn part<T>(
     item: &FetchedItem,
     name: &str,
     unreadable: &mut NotUnderstood,
-    read: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+    read: impl FnOnce(&[u8]) -> Result<Read<T>, Unreadable>,
 ) -> Part<T> {
     match item.body(name) {
-        Some(body) => note(read(body), name, unreadable).map_or(Part::Unreadable, Part::Present),
+        Some(body) => unreadable
+            .unless(name, read(body))
+            .map_or(Part::Unreadable, Part::Present),
         None if item.was_fetched(name) => Part::Absent,
         None => Part::NotRequested,
     }
@@ -168,82 +217,211 @@ fn workout(
     wanted: Details,
     unreadable: &mut NotUnderstood,
 ) -> Option<Record> {
-    let exercise: wire::Exercise = decode(summary, SUMMARY, unreadable)?;
+    let exercise: wire::Exercise = read(summary, SUMMARY, unreadable)?;
     let zones = part(item, &part_of(Detail::Zones).path(), unreadable, |body| {
-        wire::decode::<wire::HeartRateZones>(body).map(|zones| zones.zone)
+        wire::read::<wire::HeartRateZones>(body).map(|read| read.map(|zones| zones.zone))
     });
     let mut route = part(item, &part_of(Detail::Route).path(), unreadable, |body| {
-        wire::gpx::decode(body).map(Route::Gpx)
+        wire::gpx::decode(body).map(|read| read.map(Route::Gpx))
     });
     if wanted.contains(Detail::Route) && exercise.has_route == Some(false) {
         route = Part::Absent;
     }
+    let (samples, series) = samples(item, unreadable);
     let parts = WorkoutParts {
         zones,
-        samples: samples(item, unreadable),
+        samples,
         route,
     };
-    let normalized = note(
-        normalize::workout(&exercise, Origin::Transaction, parts),
-        SUMMARY,
-        unreadable,
-    )?;
-    note_leftovers(&normalized.leftovers, unreadable);
+    let normalized = normalize::workout(&exercise, Origin::Transaction, parts);
+    let normalized = unreadable.unless(SUMMARY, normalized.map(Read::whole))?;
+    note_leftovers(&normalized.leftovers, &series, unreadable);
     Some(Record::Workout(Box::new(normalized.record)))
 }
 
-/// Every series, or none: a part of them would look like all of them.
-fn samples(item: &FetchedItem, unreadable: &mut NotUnderstood) -> Part<Vec<wire::SampleSeries>> {
+/// Every series that is understood, and the part that each stands in; or none: where one could not be
+/// fetched, the others would look like all of them.
+fn samples(
+    item: &FetchedItem,
+    unreadable: &mut NotUnderstood,
+) -> (Part<Vec<wire::SampleSeries>>, Vec<String>) {
     let list = part_of(Detail::Samples).path();
     let listed = part(item, &list, unreadable, |body| {
-        wire::sample_items(body).map(|list| list.len())
+        wire::sample_items(body).map(Read::whole)
     });
-    let mut series = Vec::new();
+    let (mut series, mut names) = (Vec::new(), Vec::new());
     for (name, fetched) in item
         .parts
         .iter()
         .filter(|(name, _)| name.starts_with("samples/"))
     {
-        if let Fetched::Body(body) = fetched {
-            series.extend(decode::<wire::SampleSeries>(body, name, unreadable));
+        if let Fetched::Body(body) = fetched
+            && let Some(read) = read(body, name, unreadable)
+        {
+            series.push(read);
+            names.push(name.clone());
         }
     }
-    match listed {
+    let samples = match listed {
         Part::Present(_) if item.broken.is_some() => Part::NotRequested,
         Part::Present(_) => Part::Present(series),
         // The list is not understood, so every known type was asked for.
         Part::Unreadable if !series.is_empty() => Part::Present(series),
         other => other.map(|_| series),
-    }
+    };
+    (samples, names)
 }
 
 fn activity(item: &FetchedItem, summary: &[u8], unreadable: &mut NotUnderstood) -> Option<Record> {
-    let activity: wire::Activity = decode(summary, SUMMARY, unreadable)?;
+    let activity: wire::Activity = read(summary, SUMMARY, unreadable)?;
     let parts = ActivityParts {
-        steps: part(
-            item,
-            &ItemPart::StepSamples.path(),
-            unreadable,
-            wire::decode,
-        ),
-        zones: part(
-            item,
-            &ItemPart::ZoneSamples.path(),
-            unreadable,
-            wire::decode,
-        ),
+        steps: part(item, &ItemPart::StepSamples.path(), unreadable, wire::read),
+        zones: part(item, &ItemPart::ZoneSamples.path(), unreadable, wire::read),
     };
-    let normalized = note(normalize::activity(&activity, parts), SUMMARY, unreadable)?;
-    note_leftovers(&normalized.leftovers, unreadable);
+    let normalized = normalize::activity(&activity, parts).map(Read::whole);
+    let normalized = unreadable.unless(SUMMARY, normalized)?;
+    note_leftovers(&normalized.leftovers, &[], unreadable);
     Some(Record::Activity(Box::new(normalized.record)))
 }
 
 fn physical_information(summary: &[u8], unreadable: &mut NotUnderstood) -> Option<Record> {
-    let information: wire::PhysicalInformation = decode(summary, SUMMARY, unreadable)?;
-    let record = note(
-        normalize::physical_information(&information),
-        SUMMARY,
-        unreadable,
-    )?;
-    Some(Record::PhysicalInformation(record))
+    let information: wire::PhysicalInformation = read(summary, SUMMARY, unreadable)?;
+    let normalized = normalize::physical_information(&information).map(Read::whole);
+    let normalized = unreadable.unless(SUMMARY, normalized)?;
+    note_leftovers(&normalized.leftovers, &[], unreadable);
+    Some(Record::PhysicalInformation(normalized.record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXERCISE: &str = r#"{"id":412,"upload-time":"2031-05-06T05:11:42Z",
+        "start-time":"2031-05-06T04:00","duration":"PT1H"}"#;
+
+    fn rows_of(kind: TransactionalKind, parts: &[(&str, &str)]) -> Rows {
+        let body = |(name, body): &(&str, &str)| {
+            let body = body.as_bytes().to_vec();
+            ((*name).to_owned(), Fetched::Body(body.into()))
+        };
+        let item = FetchedItem {
+            item_id: 412,
+            version: "v".to_owned(),
+            parts: parts.iter().map(body).collect(),
+            broken: None,
+        };
+        let origins = Origins {
+            connection: ConnectionId::new(),
+            kind,
+            fetched_at: Timestamp::UNIX_EPOCH,
+        };
+        rows(origins, &item, Details::ALL).unwrap()
+    }
+
+    fn quarantined(rows: &Rows) -> Vec<(&str, &str)> {
+        rows.quarantine
+            .iter()
+            .map(|row| (row.key.part.as_str(), row.reason.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_understood_is_filed_once_under_its_own_part() {
+        let exercise = EXERCISE.replace("PT1H\"", "PT1H\",\"calories\":1e12,\"device\":[1]");
+        let zones = r#"{"zone":[{"lower-limit":9e9,"upper-limit":2,"in-zone":"PT1S"},
+            {"lower-limit":1,"upper-limit":2,"in-zone":"soon"}]}"#;
+        let rows = rows_of(
+            TransactionalKind::Exercise,
+            &[
+                (SUMMARY, &exercise),
+                ("heart-rate-zones", zones),
+                ("samples", r#"{"samples":["https://h/0","https://h/3"]}"#),
+                (
+                    "samples/0",
+                    r#"{"sample-type":"0","recording-rate":1,"data":"97"}"#,
+                ),
+                ("samples/3", r#"{"sample-type":"3","data":"97"}"#),
+                (
+                    "samples/77",
+                    r#"{"sample-type":"77","recording-rate":1,"data":"97"}"#,
+                ),
+                ("gpx", "<gpx><trkpt/></gpx>"),
+            ],
+        );
+        let parts: Vec<_> = quarantined(&rows);
+        let names: Vec<_> = parts.iter().map(|(part, _)| *part).collect();
+        assert_eq!(
+            names,
+            [
+                SUMMARY,
+                "heart-rate-zones",
+                "samples/3",
+                "samples/77",
+                "gpx"
+            ]
+        );
+        let [(_, summary), (_, zones), ..] = parts.as_slice() else {
+            panic!("{parts:?}");
+        };
+        assert!(summary.starts_with("calories: "), "{summary}");
+        assert!(summary.contains("; device: "), "{summary}");
+        assert!(
+            zones.contains("lower_limit") && zones.contains("in_zone"),
+            "{zones}"
+        );
+        let Some(Record::Workout(workout)) = rows.record else {
+            panic!("the workout is understood");
+        };
+        assert_eq!((workout.calories_kcal, workout.device), (None, None));
+        assert_eq!(workout.zones, Part::Unreadable);
+        assert_eq!(workout.route, Part::Unreadable);
+        let Part::Present(samples) = workout.samples else {
+            panic!("{:?}", workout.samples);
+        };
+        assert_eq!(samples.len(), 1);
+    }
+
+    #[test]
+    fn a_route_that_came_is_there_whatever_the_summary_says() {
+        let route = r#"<gpx><trkpt lat="1" lon="2"/></gpx>"#;
+        let rows = rows_of(
+            TransactionalKind::Exercise,
+            &[(SUMMARY, EXERCISE), ("gpx", route)],
+        );
+        let Some(Record::Workout(workout)) = rows.record else {
+            panic!("the workout is understood");
+        };
+        assert!(workout.has_route);
+        assert_eq!(rows.quarantine, []);
+    }
+
+    #[test]
+    fn a_list_under_an_unknown_name_is_not_taken_for_an_empty_one() {
+        let day = r#"{"id":412,"date":"2031-05-06","created":"2031-05-06T20:00:00Z"}"#;
+        let rows = rows_of(
+            TransactionalKind::Activity,
+            &[
+                (SUMMARY, day),
+                (
+                    "step-samples",
+                    r#"{"date":"2031-05-06","readings":[{"steps":1}]}"#,
+                ),
+                ("zone-samples", r#"{"date":"2031-05-06","interval":60}"#),
+            ],
+        );
+        assert_eq!(quarantined(&rows).len(), 1);
+        let Some(Record::Activity(day)) = rows.record else {
+            panic!("the day is understood");
+        };
+        assert_eq!(day.step_samples, Part::Unreadable);
+        assert_eq!(day.zone_samples, Part::Absent);
+    }
+
+    #[test]
+    fn a_reason_has_a_limit() {
+        let reasons: BTreeSet<_> = (0..25).map(|n| format!("r{n:02}")).collect();
+        let joined = joined(&reasons);
+        assert!(joined.starts_with("r00; r01; "), "{joined}");
+        assert!(joined.ends_with("; r19; and 5 more"), "{joined}");
+    }
 }

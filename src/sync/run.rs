@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ pub struct Run<'a> {
     pub asked: Details,
     /// Set when the run has to end at the next safe point.
     pub stop: CancellationToken,
+    /// When it has been long enough, and another run goes on.
+    pub deadline: Timestamp,
     /// How many calls may be under way at once.
     pub calls: Arc<Semaphore>,
 }
@@ -79,17 +82,23 @@ impl Run<'_> {
         let Ok(_permit) = self.calls.acquire().await else {
             return Err(Failure::Stopped);
         };
-        if self.stop.is_cancelled() {
-            return Err(Failure::Stopped);
-        }
+        self.may_go_on()?;
         Ok(self.session.send(call).await?)
+    }
+
+    fn may_go_on(&self) -> Result<(), Failure> {
+        if self.stop.is_cancelled() {
+            Err(Failure::Stopped)
+        } else if self.clock.now() >= self.deadline {
+            Err(Failure::MoreWaits)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the run between two transactions when something more urgent waits for its connection.
     pub(super) async fn give_way(&self, round: usize) -> Result<(), Failure> {
-        if self.stop.is_cancelled() {
-            return Err(Failure::Stopped);
-        }
+        self.may_go_on()?;
         let connection = self.lease.connection_id;
         if round > 0
             && self

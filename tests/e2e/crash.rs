@@ -4,7 +4,10 @@
 use rstest::rstest;
 use serde_json::json;
 
-use super::world::{FIRST_ACCOUNT, World};
+use super::{
+    database::Database,
+    world::{FIRST_ACCOUNT, World},
+};
 
 /// Holds the first request of an operation; the fault's id.
 async fn hold(world: &World, operation: &str, when: &str) -> String {
@@ -25,8 +28,13 @@ async fn held(world: &World, fault: &str) {
 
 /// A world whose transactions live so short that a test can wait for their end.
 async fn short_lived(simulator: &[&str]) -> World {
+    short_lived_on(Database::shared().await, simulator).await
+}
+
+async fn short_lived_on(database: Database, simulator: &[&str]) -> World {
     let life = ["--switch", "transaction_life_s=8"];
-    let mut world = World::start(1, "small", &[&life[..], simulator].concat()).await;
+    let simulator = [&life[..], simulator].concat();
+    let mut world = World::start_on(database, 1, "small", &simulator).await;
     world.set("ACCESSLINK__TRANSACTION_LIFE", "8s");
     world
 }
@@ -105,19 +113,15 @@ async fn a_flush_of_redis_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_restart_of_redis_and_lost_connections_to_postgres_lose_nothing() {
-    let mut world = short_lived(&[]).await;
+async fn restarts_of_redis_and_postgres_lose_nothing() {
+    let database = Database::own().await;
+    let mut world = short_lived_on(database, &[]).await;
     let fault = hold(&world, "exercise.item", "before").await;
     world.connect(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
     held(&world, &fault).await;
     world.redis.restart().await;
-    world
-        .execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-        .await;
+    world.database.restart().await;
     world
         .sim
         .post(&format!("/faults/{fault}/release"), json!({}))

@@ -128,8 +128,10 @@ async fn a_transaction_with_an_item_that_is_never_whole_is_not_committed() {
 async fn whatever_polar_does_with_a_second_create(
     #[values("204", "same-id", "same-id-more-items", "new-id")] second_create: &str,
     #[values("404", "204")] expired: &str,
-    #[values("200", "204", "404")] put_answer: &str,
+    #[values("200", "204", "404", "lost")] put_answer: &str,
 ) {
+    let is_put_lost = put_answer == "lost";
+    let put_answer = if is_put_lost { "200" } else { put_answer };
     let switches = [
         format!("second_create={second_create}"),
         format!("expired_resource={expired}"),
@@ -142,8 +144,11 @@ async fn whatever_polar_does_with_a_second_create(
         .collect();
     let mut world = World::start(1, "small", &arguments).await;
     world.set("ACCESSLINK__TRANSACTION_LIFE", "6s");
-    let lost = json!({ "op": "exercise.create", "when": "after", "times": 1, "action": { "type": "reset", "after_bytes": 3 } });
-    world.sim.post("/faults", lost).await;
+    let lost = |operation: &str| json!({ "op": operation, "when": "after", "times": 1, "action": { "type": "reset", "after_bytes": 3 } });
+    world.sim.post("/faults", lost("exercise.create")).await;
+    if is_put_lost {
+        world.sim.post("/faults", lost("exercise.commit")).await;
+    }
     world.connect(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
     world.until_in_step().await;

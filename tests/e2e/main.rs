@@ -8,13 +8,20 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod authorize;
 mod canary;
 mod crash;
+mod database;
 mod faults;
 mod life_cycle;
+mod odd;
+mod operators;
 mod processes;
 mod queue;
 mod standing;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/redis.rs"]
+mod test_redis;
+mod trouble;
 mod world;

@@ -1,82 +1,17 @@
-//! Processes that end with the test: Redis, the simulator, and polar-sync itself.
+//! Processes that end with the test: the simulator, and polar-sync itself.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{borrow::Cow, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
 };
-use uuid::Uuid;
+
+use url::Url;
 
 use super::world::within;
-
-/// A redis-server of its own.
-pub(crate) struct Redis {
-    folder: PathBuf,
-    child: Child,
-}
-
-impl Redis {
-    /// Starts one that survives a restart with its data.
-    pub(crate) async fn start() -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("polar-sync-e2e-{}", Uuid::new_v4().simple()));
-        std::fs::create_dir(&folder).unwrap();
-        let child = spawn_redis(&folder).await;
-        Self { folder, child }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("redis+unix://{}/r.sock", self.folder.display())
-    }
-
-    /// `kill -9`, and a new start.
-    pub(crate) async fn restart(&mut self) {
-        self.child.kill().await.unwrap();
-        self.child = spawn_redis(&self.folder).await;
-    }
-
-    /// Sends one command as `redis-cli` would.
-    pub(crate) async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
-        let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let mut command = redis::cmd(line[0]);
-        command.arg(&line[1..]);
-        command.query_async(&mut connection).await.unwrap()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.start_kill();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-async fn spawn_redis(folder: &PathBuf) -> Child {
-    let mut child = Command::new("redis-server")
-        .current_dir(folder)
-        .args(["--port", "0", "--unixsocket", "r.sock", "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "always"])
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("redis-server is installed");
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    within("the start of redis-server", async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("eady to accept connections") {
-                return;
-            }
-        }
-        panic!("redis-server ended");
-    })
-    .await;
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    child
-}
 
 /// The AccessLink simulator. It ends when its standard input closes.
 pub(crate) struct Sim {
@@ -107,7 +42,10 @@ impl Sim {
         let at: Value = serde_json::from_str(&line).unwrap();
         let url = |key: &str| format!("http://{}", at[key].as_str().unwrap());
         let (api, control, stdin) = (url("listen"), url("control"), child.stdin.take().unwrap());
-        let http = reqwest::Client::builder().build().unwrap();
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         Self {
             api,
             control,
@@ -128,6 +66,20 @@ impl Sim {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         self.send(reqwest::Method::POST, path, body).await
+    }
+
+    /// Where a browser is sent that submits the form of the consent page.
+    pub(crate) async fn redirect(&self, page: Url, decision: &[(&str, &str)]) -> Url {
+        let (carried, mut action) = (page.query_pairs(), page.clone());
+        let decision = decision
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        let fields: Vec<(Cow<'_, str>, Cow<'_, str>)> = carried.chain(decision).collect();
+        action.set_query(None);
+        let answer = self.http.post(action).form(&fields).send().await.unwrap();
+        assert_eq!(answer.status(), 302);
+        let target = answer.headers()["location"].to_str().unwrap();
+        target.parse().unwrap()
     }
 
     pub(crate) async fn delete(&self, path: &str) {
@@ -221,6 +173,37 @@ impl Role {
             .await
             .unwrap()
             .code()
+    }
+}
+
+/// What a command said before it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command of polar-sync to its end, with `input` as its standard input.
+pub(crate) async fn command(line: &str, environment: &[(String, String)], input: &str) -> Said {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+        .args(line.split_whitespace())
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let ended = within("the end of a command", child.wait_with_output()).await;
+    let output = ended.unwrap();
+    Said {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

@@ -79,6 +79,21 @@ async fn when_everybody_is_refused_nobody_is_revoked() {
             4,
         )
         .await;
+    // An outage that lasts longer than suspects are held is one all the same.
+    world
+        .execute(
+            "UPDATE polar_sync.connection SET suspect_since = suspect_since - interval '2 hours',
+                 recheck_at = polar_sync.now()",
+        )
+        .await;
+    world
+        .until(
+            "everybody to be looked at once more",
+            "SELECT count(*) FROM polar_sync.connection
+             WHERE state = 'suspect' AND recheck_at > polar_sync.now()",
+            4,
+        )
+        .await;
     assert_eq!(world.number(STATE).await, 0);
     world
         .sim

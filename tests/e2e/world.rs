@@ -4,10 +4,11 @@ use std::{collections::HashSet, future::Future, process::Stdio, time::Duration};
 
 use polar_sync::{
     accesslink::oauth::TokenSet,
-    config::Sources,
+    config::{Config, Sources},
     connection::{NewTokens, Replace, connect},
     job::request::{Desk, plain},
     model::{Cause, ConnectionId, Lane, UserId},
+    ops::servers::Keeps,
     queue::{ClientLimits, Enqueuer, Keys, Redis as QueueRedis},
     secret::Keyring,
     store::Store,
@@ -16,8 +17,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
-    processes::{Redis, Role, Sim},
-    support::postgres::TestDatabase,
+    database::Database,
+    processes::{self, Role, Said, Sim},
+    test_redis::TestRedis,
 };
 
 /// No wait is longer, on the slowest machine.
@@ -39,19 +41,31 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 /// A small world.
 pub(crate) struct World {
     pub(crate) sim: Sim,
-    pub(crate) redis: Redis,
+    pub(crate) redis: TestRedis,
     pub(crate) store: Store,
-    database: TestDatabase,
+    pub(crate) database: Database,
     settings: Vec<(String, String)>,
 }
 
 impl World {
     /// A world with so many accounts of a profile at Polar, none of them connected.
     pub(crate) async fn start(users: u32, profile: &str, simulator: &[&str]) -> Self {
+        Self::start_on(Database::shared().await, users, profile, simulator).await
+    }
+
+    /// A world on this database.
+    pub(crate) async fn start_on(
+        database: Database,
+        users: u32,
+        profile: &str,
+        simulator: &[&str],
+    ) -> Self {
         let users = users.to_string();
         let arguments = [&["--users", &users, "--profile", profile], simulator].concat();
-        let (sim, redis) = (Sim::start(&arguments).await, Redis::start().await);
-        let database = TestDatabase::create().await;
+        let (sim, redis) = (
+            Sim::start(&arguments).await,
+            TestRedis::start(Keeps::Everything).await,
+        );
         let store = Store::connect(database.url(), 4).await.unwrap();
         let mut world = Self {
             sim,
@@ -99,6 +113,11 @@ impl World {
         Role::spawn(role, &self.settings, Stdio::piped())
     }
 
+    /// Runs a command to its end, with `input` as its standard input.
+    pub(crate) async fn command(&self, line: &str, input: &str) -> Said {
+        processes::command(line, &self.settings, input).await
+    }
+
     /// Every key and value in Redis.
     pub(crate) async fn everything_in_redis(&self) -> Vec<String> {
         let keys: Vec<String> = self.redis.command(&["KEYS", "*"]).await;
@@ -126,9 +145,21 @@ impl World {
 
     /// Connects one account, numbered from 0; its access token.
     pub(crate) async fn connect_one(&self, number: u32) -> String {
+        self.connect_by(number, json!({ "registered": false }))
+            .await
+    }
+
+    /// Connects one account with a token that can be refreshed.
+    pub(crate) async fn connect_with_refresh_token(&self, number: u32) {
+        let wish = json!({ "registered": false, "refresh": true });
+        self.connect_by(number, wish).await;
+    }
+
+    /// Connects one account with the token that the simulator gives for this wish.
+    pub(crate) async fn connect_by(&self, number: u32, wish: Value) -> String {
         let account = FIRST_ACCOUNT + i64::from(number);
         let path = format!("/users/{account}/token");
-        let tokens = self.sim.post(&path, json!({ "registered": false })).await;
+        let tokens = self.sim.post(&path, wish).await;
         let text = |key: &str| tokens[key].as_str().map(|token| token.to_owned().into());
         let tokens = TokenSet {
             access_token: text("access_token").unwrap(),
@@ -155,7 +186,8 @@ impl World {
         tokens.access_token.expose().to_owned()
     }
 
-    fn keyring(&self) -> Keyring {
+    /// The configuration of processes that are spawned.
+    pub(crate) fn config(&self) -> Config {
         let environment = self
             .settings
             .iter()
@@ -164,7 +196,11 @@ impl World {
             environment: environment.collect(),
             ..Sources::default()
         };
-        Keyring::from_config(&sources.load().unwrap().config.security).unwrap()
+        sources.load().unwrap().config
+    }
+
+    fn keyring(&self) -> Keyring {
+        Keyring::from_config(&self.config().security).unwrap()
     }
 
     /// Where requests are handed in.

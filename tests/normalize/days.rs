@@ -25,7 +25,7 @@ fn a_day_of_activity() {
         (Some(2711), Some(905))
     );
     assert_eq!((day.active_s, day.steps), (Some(15_150.0), Some(13_820)));
-    let Part::Present(Some(steps)) = day.step_samples else {
+    let Part::Present(steps) = day.step_samples else {
         panic!("{:?}", day.step_samples);
     };
     assert_eq!(steps.started_at, at("2031-05-05T07:00:00Z"));
@@ -46,7 +46,9 @@ fn a_day_of_activity() {
 
 #[test]
 fn physical_information() {
-    let record = normalize::physical_information(&read("physical_information.json")).unwrap();
+    let read = normalize::physical_information(&read("physical_information.json")).unwrap();
+    assert_eq!(read.leftovers, []);
+    let record = read.record;
     assert_eq!(record.polar_id, 5_500_001);
     assert_eq!(record.recorded_at, at("2031-05-01T06:30:00Z"));
     assert_eq!(
@@ -61,7 +63,7 @@ fn physical_information() {
     assert_eq!(record.weight_source.as_deref(), Some("SOURCE_MEASURED"));
 
     let bare = wire::decode(br#"{"id":1,"created":"2031-05-01T06:30","weight":0}"#).unwrap();
-    let record = normalize::physical_information(&bare).unwrap();
+    let record = normalize::physical_information(&bare).unwrap().record;
     assert_eq!(record.recorded_at, at("2031-05-01T06:30:00Z"));
     assert_eq!((record.weight_kg, record.vo2_max), (None, None));
 }

@@ -3,7 +3,7 @@
 use polar_sync::{
     accesslink::wire,
     model::{Details, TransactionalKind, record::Part},
-    normalize::{self, ActivityParts, Origin, Route, WorkoutParts},
+    normalize::{self, ActivityParts, Normalized, Origin, Route, WorkoutParts},
 };
 
 /// Reads a body as everything that it might be, with the parts it might have, and returns every
@@ -35,6 +35,7 @@ pub(crate) fn complaints(body: &[u8]) -> Vec<String> {
 }
 
 fn workouts(body: &[u8], said: &mut Vec<String>) {
+    lenient(body, said);
     if let Some(session) = note(said, wire::DetailedExercise::decode(body)) {
         let (exercise, parts, leftovers) = WorkoutParts::embedded(session, Details::ALL);
         said.extend(leftovers.iter().map(ToString::to_string));
@@ -48,7 +49,10 @@ fn workouts(body: &[u8], said: &mut Vec<String>) {
     let parts = WorkoutParts {
         zones: zones.map_or(Part::Gone, |zones| Part::Present(zones.zone)),
         samples: series.map_or(Part::Absent, |series| Part::Present(vec![series])),
-        route: track.map_or(Part::Absent, |track| Part::Present(Route::Gpx(track))),
+        route: track.map_or(Part::Absent, |track| {
+            said.extend(track.left_out.iter().map(ToString::to_string));
+            Part::Present(Route::Gpx(track.body))
+        }),
     };
     let exercise = note(said, wire::decode::<wire::Exercise>(body)).unwrap_or(base);
     workout(&exercise, Origin::Transaction, parts, said);
@@ -77,16 +81,48 @@ fn days(body: &[u8], said: &mut Vec<String>) {
         said.extend(read.leftovers.iter().map(ToString::to_string));
     }
     if let Some(body) = note(said, wire::decode::<wire::PhysicalInformation>(body)) {
-        note(said, normalize::physical_information(&body));
+        leftovers(said, normalize::physical_information(&body));
     }
 }
 
 fn nights(body: &[u8], said: &mut Vec<String>) {
     if let Some(night) = note(said, wire::decode::<wire::SleepNight>(body)) {
-        note(said, normalize::sleep(&night));
+        leftovers(said, normalize::sleep(&night));
     }
     if let Some(recharge) = note(said, wire::decode::<wire::NightlyRecharge>(body)) {
-        note(said, normalize::nightly_recharge(&recharge, None));
+        leftovers(said, normalize::nightly_recharge(&recharge, None));
+    }
+}
+
+/// What is left out where it may be.
+fn lenient(body: &[u8], said: &mut Vec<String>) {
+    if let Some(night) = left_out::<wire::SleepNight>(body, said) {
+        leftovers(said, normalize::sleep(&night));
+    }
+    if let Some(recharge) = left_out::<wire::NightlyRecharge>(body, said) {
+        leftovers(said, normalize::nightly_recharge(&recharge, None));
+    }
+    if let Some(exercise) = left_out::<wire::Exercise>(body, said) {
+        let parts = WorkoutParts::not_requested();
+        workout(&exercise, Origin::Transaction, parts, said);
+    }
+    if let Some(information) = left_out::<wire::PhysicalInformation>(body, said) {
+        leftovers(said, normalize::physical_information(&information));
+    }
+    left_out::<wire::HeartRateZones>(body, said);
+    left_out::<wire::StepSamples>(body, said);
+    left_out::<wire::ZoneSamples>(body, said);
+}
+
+fn left_out<T: serde::de::DeserializeOwned>(body: &[u8], said: &mut Vec<String>) -> Option<T> {
+    let read = note(said, wire::read::<T>(body))?;
+    said.extend(read.left_out.iter().map(|left| format!("{left} {left:?}")));
+    Some(read.body)
+}
+
+fn leftovers<T>(said: &mut Vec<String>, read: Result<Normalized<T>, wire::Unreadable>) {
+    if let Some(read) = note(said, read) {
+        said.extend(read.leftovers.iter().map(ToString::to_string));
     }
 }
 

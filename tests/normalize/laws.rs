@@ -110,7 +110,7 @@ proptest! {
             heart_rate_samples: wire::ClockMap(entries),
             ..night()
         };
-        let series = normalize::sleep(&body).unwrap().heart_rate.unwrap();
+        let series = normalize::sleep(&body).unwrap().record.heart_rate.unwrap();
         let SampleTimes::Offsets(offsets) = series.times else { panic!("a night has offsets") };
         prop_assert_eq!(series.series, SeriesType::HeartRate);
         let read: Vec<_> = offsets
@@ -135,7 +135,7 @@ proptest! {
             hypnogram: wire::ClockMap(entries.collect()),
             ..night()
         };
-        let sleep = normalize::sleep(&body).unwrap();
+        let sleep = normalize::sleep(&body).unwrap().record;
         for stage in &sleep.stages {
             prop_assert!(sleep.start_at <= stage.start_at);
             prop_assert!(stage.start_at < stage.end_at);

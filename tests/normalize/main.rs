@@ -7,6 +7,8 @@ mod everything;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod lists;

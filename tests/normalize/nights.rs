@@ -18,7 +18,10 @@ fn a_night_and_its_recovery() {
     };
     let error = wire::decode::<wire::SleepNight>(broken.as_bytes()).unwrap_err();
     assert_eq!(error.path, "sleep_end_time");
-    let sleep = normalize::sleep(&wire::decode(night.as_bytes()).unwrap()).unwrap();
+    let body: wire::SleepNight = wire::decode(night.as_bytes()).unwrap();
+    let read = normalize::sleep(&body).unwrap();
+    assert_eq!(read.leftovers, []);
+    let (sleep, night) = (read.record, Night::of(&body).unwrap());
     assert_eq!(sleep.date, date(2031, 5, 6));
     assert_eq!(sleep.start_at, at("2031-05-05T19:48:31.250Z"));
     assert_eq!(sleep.end_at, at("2031-05-06T03:31:01.250Z"));
@@ -56,8 +59,9 @@ fn a_night_and_its_recovery() {
     let body = fixture::body("nightly_recharges.json");
     let recharges = wire::nightly_recharges(&body).unwrap();
     let recharge = wire::decode(recharges[0].as_bytes()).unwrap();
-    let night = Night::from(&sleep);
-    let record = normalize::nightly_recharge(&recharge, Some(night)).unwrap();
+    let read = normalize::nightly_recharge(&recharge, Some(night)).unwrap();
+    assert_eq!(read.leftovers, []);
+    let record = read.record;
     assert_eq!(record.date, sleep.date);
     assert_eq!(record.utc_offset_minutes, Some(180));
     assert_eq!(record.hrv_rmssd_ms, Some(63));

@@ -68,7 +68,15 @@ fn numbers_and_texts_may_stand_for_each_other() {
 fn nothing_may_be_said_in_every_way() {
     let required = json!({"id": 7, "upload_time": "u", "start_time": "s", "duration": "d"});
     let expected = exercise(&required).unwrap();
-    for nothing in [json!(null), json!(""), json!("  ")] {
+    for nothing in [
+        json!(null),
+        json!(""),
+        json!("  "),
+        json!("NULL"),
+        json!("NaN"),
+        json!("Infinity"),
+        json!("-infinity"),
+    ] {
         let mut body = required.clone();
         for field in [
             "calories",
@@ -84,7 +92,69 @@ fn nothing_may_be_said_in_every_way() {
         assert_eq!(exercise(&body).unwrap(), expected);
         body["training_load_pro"] = json!([]);
         assert_eq!(exercise(&body).unwrap(), expected);
+        body["training_load_pro"] = nothing;
+        assert_eq!(exercise(&body).unwrap(), expected);
     }
+}
+
+#[test]
+fn an_empty_map_may_be_said_in_every_way() {
+    for nothing in ["null", "[]", "{}", r#""""#, r#"" ""#] {
+        let body = format!(
+            r#"{{"date":"d","sleep_start_time":"s","sleep_end_time":"e","hypnogram":{nothing}}}"#
+        );
+        let night: wire::SleepNight = wire::decode(body.as_bytes()).unwrap();
+        assert_eq!(night.hypnogram.0, [], "{nothing}");
+    }
+}
+
+#[test]
+fn true_and_false_have_many_spellings() {
+    for (spelling, expected) in [
+        ("true", true),
+        ("\"True\"", true),
+        ("1", true),
+        ("\"1\"", true),
+        ("false", false),
+        ("\"FALSE\"", false),
+        ("0", false),
+        ("\" 0 \"", false),
+    ] {
+        let body = format!(
+            r#"{{"id":7,"upload_time":"u","start_time":"s","duration":"d","has_route":{spelling}}}"#
+        );
+        let read: wire::Exercise = wire::decode(body.as_bytes()).unwrap();
+        assert_eq!(read.has_route, Some(expected), "{spelling}");
+    }
+}
+
+#[test]
+fn a_list_may_have_another_name_but_not_an_unknown_one() {
+    let zones = |body: &str| wire::decode::<wire::HeartRateZones>(body.as_bytes());
+    for body in [
+        r#"{"zone":[{"in-zone":"PT4S"}]}"#,
+        r#"{"zones":[{"in-zone":"PT4S"}]}"#,
+        r#"{"heart-rate-zones":[{"in-zone":"PT4S"}]}"#,
+        r#"[{"in-zone":"PT4S"}]"#,
+        r#"{"zone":{"in-zone":"PT4S"}}"#,
+    ] {
+        assert_eq!(zones(body).unwrap().zone.len(), 1, "{body}");
+    }
+    for body in ["{}", "[]", r#"{"zone":null}"#, r#"{"zone":""}"#] {
+        assert_eq!(zones(body).unwrap().zone.len(), 0, "{body}");
+    }
+    assert_eq!(zones(r#"{"ranges":[]}"#).unwrap_err().path, "zone");
+    assert!(wire::read::<wire::HeartRateZones>(br#"{"zones":7}"#).is_err());
+    let steps = |body: &str| wire::decode::<wire::StepSamples>(body.as_bytes());
+    assert_eq!(steps(r#"{"step-samples":[{}]}"#).unwrap().samples.len(), 1);
+    assert_eq!(steps(r#"{"date":"d","interval":60}"#).unwrap().samples, []);
+    assert_eq!(
+        steps(r#"{"date":"d","steps":[1]}"#).unwrap_err().path,
+        "samples"
+    );
+    let zones = |body: &str| wire::decode::<wire::ZoneSamples>(body.as_bytes());
+    assert_eq!(zones(r#"{"zone-samples":[{}]}"#).unwrap().samples.len(), 1);
+    assert_eq!(zones(r#"{"zones":[1]}"#).unwrap_err().path, "samples");
 }
 
 #[test]
@@ -102,7 +172,7 @@ fn the_time_in_a_zone_has_three_spellings() {
     for name in ["in-zone", "in_zone", "inzone"] {
         let body = format!(r#"{{"zone":[{{"lower-limit":1,"upper_limit":2,"{name}":"PT4S"}}]}}"#);
         let zones: wire::HeartRateZones = wire::decode(body.as_bytes()).unwrap();
-        assert_eq!(zones.zone[0].in_zone, "PT4S");
+        assert_eq!(zones.zone[0].in_zone.as_deref(), Some("PT4S"));
     }
 }
 
@@ -110,8 +180,12 @@ fn the_time_in_a_zone_has_three_spellings() {
 fn of_a_name_that_is_given_twice_the_last_value_holds() {
     let body = br#"{"polar_user_id":1,"polar-user-id":2,"polar_user_id":3,"member-id":"a","member_id":null}"#;
     let user: wire::User = wire::decode(body).unwrap();
-    assert_eq!(user.polar_user_id, 2);
+    assert_eq!(user.polar_user_id, 3);
     assert_eq!(user.member_id.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_time_of_day_that_a_map_gives_twice_keeps_both_values_in_order() {
     let night = br#"{"date":"d","sleep_start_time":"s","sleep_end_time":"e","hypnogram":{"00:01":1,"00:02":2,"00:01":3}}"#;
     let night: wire::SleepNight = wire::decode(night).unwrap();
     let keys: Vec<_> = night
@@ -120,7 +194,8 @@ fn of_a_name_that_is_given_twice_the_last_value_holds() {
         .iter()
         .map(|(key, code)| (key.as_str(), *code))
         .collect();
-    assert_eq!(keys, [("00:01", Some(3.0)), ("00:02", Some(2.0))]);
+    let expected = [("00:01", 1.0), ("00:02", 2.0), ("00:01", 3.0)];
+    assert_eq!(keys, expected.map(|(key, code)| (key, Some(code))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use polar_sync::{
         Details,
         record::{Part, RoutePoint, SampleTimes, SeriesType, Workout, WorkoutSource, Zone},
     },
-    normalize::{self, Leftover, Origin, Route, WorkoutParts},
+    normalize::{self, Leftover, Origin, Piece, Reason, Route, WorkoutParts},
 };
 
 use crate::fixture::{self, at, read};
@@ -17,7 +17,7 @@ fn workout_of_a_transaction() -> Workout {
     let parts = WorkoutParts {
         zones: Part::Present(read::<wire::HeartRateZones>("heart_rate_zones.json").zone),
         samples: Part::Present(vec![read("samples.speed.json"), read("samples.rr.json")]),
-        route: Part::Present(Route::Gpx(wire::gpx::decode(&gpx).unwrap())),
+        route: Part::Present(Route::Gpx(wire::gpx::decode(&gpx).unwrap().body)),
     };
     let exercise = read("exercise.transaction.json");
     let read = normalize::workout(&exercise, Origin::Transaction, parts).unwrap();
@@ -128,7 +128,11 @@ fn a_workout_of_v3_exercises_with_what_it_carries() {
     };
     let types: Vec<_> = samples.iter().map(|series| series.series).collect();
     assert_eq!(types, [SeriesType::HeartRate, SeriesType::Distance]);
-    assert_eq!(read.leftovers, [Leftover::UnknownSampleType { id: 77 }]);
+    let unknown = Leftover {
+        piece: Piece::Series(2),
+        reason: Reason::UnknownSampleType { id: 77 },
+    };
+    assert_eq!(read.leftovers, [unknown]);
     let Part::Present(route) = workout.route else {
         panic!("{:?}", workout.route);
     };
@@ -227,43 +231,86 @@ fn a_start_without_an_offset_counts_as_utc() {
     }
 }
 
+/// The workout of the fixture with another value in one field, and what is left out of it.
+fn workout_with(field: &str, value: &str) -> Result<(Workout, Vec<String>), wire::Unreadable> {
+    let mut body: serde_json::Value =
+        serde_json::from_slice(&fixture::body("exercise.transaction.json")).unwrap();
+    body[field] = serde_json::from_str(value).unwrap();
+    let read = wire::read::<wire::Exercise>(body.to_string().as_bytes())?;
+    let parts = WorkoutParts::not_requested();
+    let normalized = normalize::workout(&read.body, Origin::Transaction, parts)?;
+    let left_out = read.left_out.iter().map(ToString::to_string);
+    let leftovers = normalized.leftovers.iter().map(ToString::to_string);
+    let said = left_out.chain(leftovers).collect();
+    Ok((normalized.record, said))
+}
+
 #[test]
 fn what_makes_no_workout_says_where() {
-    let with = |field: &str, value: &str| {
-        let mut body: serde_json::Value =
-            serde_json::from_slice(&fixture::body("exercise.transaction.json")).unwrap();
-        body[field] = serde_json::from_str(value).unwrap();
-        let exercise = wire::decode::<wire::Exercise>(body.to_string().as_bytes())?;
-        normalize::workout(
-            &exercise,
-            Origin::Transaction,
-            WorkoutParts::not_requested(),
-        )
-    };
     for (field, value, path) in [
         ("id", r#""kQ7mZx2B""#, "id"),
         ("id", "{}", "id"),
         ("upload-time", r#""now""#, "upload_time"),
+        ("upload-time", "null", "upload_time"),
         ("start-time", r#""9999-12-31T23:59:59""#, "start_time"),
         ("start-time", "20310505", "start_time"),
         ("start-time-utc-offset", "841", "start_time_utc_offset"),
         ("start-time-utc-offset", "-721", "start_time_utc_offset"),
         ("start-time-utc-offset", "1e300", "start_time_utc_offset"),
+        (
+            "start-time-utc-offset",
+            r#""two hours""#,
+            "start_time_utc_offset",
+        ),
         ("duration", r#""P11Y""#, "duration"),
         ("duration", "3600", "duration"),
+    ] {
+        assert_eq!(
+            workout_with(field, value).unwrap_err().path,
+            path,
+            "{field} {value}"
+        );
+    }
+}
+
+#[test]
+fn one_bad_value_costs_only_itself() {
+    for (field, value, path) in [
         ("calories", "1e12", "calories"),
+        ("calories", "[1]", "calories"),
+        ("distance", "1e308", "distance"),
+        ("training-load", r#""hard""#, "training_load"),
         ("heart-rate", r#"{"average":99999}"#, "heart_rate.average"),
         ("heart-rate", r#"{"maximum":"fast"}"#, "heart_rate.maximum"),
+        ("heart-rate", "150", "heart_rate"),
+        ("running-index", "-1e300", ""),
+        ("has-route", r#""perhaps""#, "has_route"),
+        ("club-id", "1.5", "club_id"),
+        ("device", "{}", "device"),
         (
             "training-load-pro",
             r#"[{"cardio-load":[]}]"#,
             "training_load_pro[0].cardio_load",
         ),
     ] {
+        let (workout, said) = workout_with(field, value).unwrap();
         assert_eq!(
-            with(field, value).unwrap_err().path,
-            path,
+            workout.start_at,
+            at("2031-05-06T03:10:12Z"),
             "{field} {value}"
         );
+        match said.as_slice() {
+            [] => assert_eq!(path, "", "{field} {value}"),
+            [said] => assert!(said.starts_with(&format!("{path}: ")), "{said}"),
+            _ => panic!("{field} {value}: {said:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_route_that_nobody_asked_for_may_be_there() {
+    for (said, has_route) in [("null", true), ("true", true), ("false", false)] {
+        let (workout, _) = workout_with("has-route", said).unwrap();
+        assert_eq!(workout.has_route, has_route, "{said}");
     }
 }

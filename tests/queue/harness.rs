@@ -1,23 +1,22 @@
 //! A private Redis a test, workers with a toy handler, and waits with a deadline.
 
 use std::future::Future;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use polar_sync::ops::servers::Keeps;
 use polar_sync::queue::{
     ClientLimits, Delivery, DrainReport, Enqueuer, Handler, Keys, Lane, LaneName, Process, Redis,
     RunLimits, Signal, Timing, Verdict, run_lanes,
 };
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+
+use super::test_redis::TestRedis;
 
 /// No wait in these tests is longer, on the slowest machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -62,41 +61,29 @@ pub(crate) async fn takes(time: Duration) {
 }
 
 /// A redis-server of its own, gone with the test.
-pub(crate) struct Server {
-    folder: PathBuf,
-    options: Vec<String>,
-    child: Child,
-}
+pub(crate) struct Server(TestRedis);
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::start_with(&["--save", "", "--appendonly", "no"]).await
+        Self(TestRedis::start(Keeps::Nothing).await)
     }
 
     /// Survives `kill -9` with its data.
     pub(crate) async fn start_durable() -> Self {
-        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
-    }
-
-    async fn start_with(options: &[&str]) -> Self {
-        let folder = std::env::temp_dir().join(format!("queue-test-{}", Uuid::new_v4().simple()));
-        std::fs::create_dir(&folder).unwrap();
-        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let child = spawn(&folder, &options).await;
-        Self {
-            folder,
-            options,
-            child,
-        }
+        Self(TestRedis::start(Keeps::Everything).await)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis+unix://{}/r.sock", self.folder.display())
+        self.0.url()
     }
 
     /// `kill -9`.
     pub(crate) async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
+        self.0.server.kill().await.unwrap();
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.0.restart().await;
     }
 
     /// Stands still for a while, as a busy disk or a migrating machine makes it.
@@ -107,7 +94,7 @@ impl Server {
     }
 
     async fn signal(&self, signal: &str) {
-        let pid = self.child.id().unwrap().to_string();
+        let pid = self.0.server.id().unwrap().to_string();
         let sent = Command::new("kill")
             .args([signal, &pid])
             .status()
@@ -116,9 +103,9 @@ impl Server {
         assert!(sent.success());
     }
 
-    pub(crate) async fn restart(&mut self) {
-        self.kill().await;
-        self.child = spawn(&self.folder, &self.options).await;
+    /// Sends one command as `redis-cli` would.
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
+        self.0.command(line).await
     }
 
     pub(crate) async fn redis(&self) -> Redis {
@@ -129,15 +116,6 @@ impl Server {
 
     pub(crate) async fn enqueuer(&self) -> Enqueuer {
         Enqueuer::new(self.redis().await, Keys::new(PREFIX))
-    }
-
-    /// Sends one command as `redis-cli` would.
-    pub(crate) async fn command<T: redis::FromRedisValue>(&self, line: &[&str]) -> T {
-        let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let mut command = redis::cmd(line[0]);
-        command.arg(&line[1..]);
-        command.query_async(&mut connection).await.unwrap()
     }
 
     /// `XADD` as another program would do it.
@@ -167,37 +145,6 @@ impl Server {
         let depth = self.enqueuer().await.depth(lane).await.unwrap();
         depth.entries == 0 && depth.pending == 0
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.start_kill();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Starts a server and waits for its own word that it is ready.
-async fn spawn(folder: &PathBuf, options: &[String]) -> Child {
-    let mut child = Command::new("redis-server")
-        .current_dir(folder)
-        .args(["--port", "0", "--unixsocket", "r.sock"])
-        .args(options)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("redis-server is installed");
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    within("the start of redis-server", async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("eady to accept connections") {
-                return;
-            }
-        }
-        panic!("redis-server ended");
-    })
-    .await;
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    child
 }
 
 type Toy = Arc<dyn Fn(Delivery) -> BoxFuture<'static, Verdict> + Send + Sync>;

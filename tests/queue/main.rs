@@ -14,3 +14,5 @@ mod faults;
 mod harness;
 mod lane;
 mod permits;
+#[path = "../support/redis.rs"]
+mod test_redis;

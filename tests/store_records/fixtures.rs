@@ -399,7 +399,7 @@ pub(crate) fn activity() -> DailyActivity {
         active_calories_kcal: Some(612),
         active_s: Some(9_960.0),
         steps: Some(8_123),
-        step_samples: Part::Present(Some(Series {
+        step_samples: Part::Present(Series {
             times: SampleTimes::Regular {
                 interval_ms: 3_600_000,
             },
@@ -409,7 +409,7 @@ pub(crate) fn activity() -> DailyActivity {
                 at(-21_600),
                 vec![Some(0.0), Some(512.0), None],
             )
-        })),
+        }),
         zone_samples: Part::Present(vec![
             zone(-21_600, ActivityZone::Rest, 3_600.0),
             zone(-18_000, ActivityZone::Sedentary, 1_800.5),

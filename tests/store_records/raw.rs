@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use polar_sync::{
     model::Kind,
-    store::raw::{
-        Held, Quarantined, RawBody, RawKey, RawPart, Swept, have, load, put, quarantine_list,
-        quarantine_put, quarantine_resolve, sweep,
+    store::{
+        raw::{
+            Held, Quarantined, RawBody, RawKey, RawPart, Swept, have, load, make_latest, put,
+            quarantine_list, quarantine_put, quarantine_resolve, sweep,
+        },
+        raw_latest,
     },
 };
 
@@ -105,6 +108,63 @@ async fn a_body_replaces_its_absence_and_never_the_other_way() {
         loaded(&home, "a").await["zones"].as_deref(),
         Some(&b"late"[..])
     );
+    assert_eq!(home.rows_of("raw_item").await, rows);
+}
+
+#[tokio::test]
+async fn of_answers_with_one_key_the_last_body_is_kept() {
+    let home = Home::new().await;
+    keep(
+        &home,
+        &[
+            part("a", "samples/0", Some(b"first"), at(0)),
+            part("a", "samples/0", Some(b"last"), at(0)),
+            part("a", "samples/0", None, at(0)),
+            part("a", "zones", None, at(0)),
+            part("a", "zones", None, at(0)),
+        ],
+    )
+    .await;
+    let expected = [
+        ("samples/0".to_owned(), Some(b"last".to_vec())),
+        ("zones".to_owned(), None),
+    ];
+    assert_eq!(loaded(&home, "a").await, HashMap::from(expected));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_again_after_another_is_the_latest() {
+    let home = Home::new().await;
+    let answer = |version: &str, second| RawPart {
+        version: version.to_owned(),
+        ..part(
+            "2031-05-06",
+            "summary",
+            Some(version.as_bytes()),
+            at(second),
+        )
+    };
+    let offer = async |version: &str, second| {
+        let given = answer(version, second);
+        home.tx(async |tx| {
+            let part = std::slice::from_ref(&given);
+            put(tx, home.connection, Kind::Sleep, part).await?;
+            make_latest(tx, home.connection, Kind::Sleep, &given.key(), at(second)).await
+        })
+        .await
+    };
+    let latest = async || {
+        let versions = raw_latest::versions(&home.store, home.connection, Kind::Sleep).await;
+        versions.unwrap()["2031-05-06"].clone()
+    };
+    assert!(!offer("a", 0).await);
+    assert!(!offer("b", 1).await);
+    assert_eq!(latest().await, "b");
+    assert!(offer("a", 2).await);
+    assert_eq!(latest().await, "a");
+    let rows = home.rows_of("raw_item").await;
+    assert!(!offer("a", 2).await);
+    assert!(!offer("b", 1).await);
     assert_eq!(home.rows_of("raw_item").await, rows);
 }
 

@@ -1,8 +1,11 @@
 //! Days of activity, from activity transactions.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::limit::{LIST_LIMIT, at_most};
+use super::{
+    envelope::Envelope,
+    limit::{LIST_LIMIT, at_most},
+};
 
 /// The summary of a day.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,13 +27,22 @@ pub struct Activity {
 }
 
 /// Steps over a day.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepSamples {
     /// The device's local day; missing in bodies before October 2022.
     pub date: Option<String>,
     /// The samples, in local time.
-    #[serde(default, deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub samples: Vec<StepSample>,
+}
+
+impl<'de> Deserialize<'de> for StepSamples {
+    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
+        let Envelope { date, list } = Envelope::open(body, &["samples", "step_samples"])?;
+        Ok(Self {
+            date,
+            samples: list,
+        })
+    }
 }
 
 /// Steps within one interval.
@@ -38,18 +50,27 @@ pub struct StepSamples {
 pub struct StepSample {
     /// The count; none when it is not available.
     pub steps: Option<f64>,
-    /// Time of day.
-    pub time: String,
+    /// Time of day; none in an entry that stands for nothing.
+    pub time: Option<String>,
 }
 
 /// Activity zones over a day.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ZoneSamples {
     /// The device's local day; missing in bodies before October 2022.
     pub date: Option<String>,
     /// The samples, in local time.
-    #[serde(default, deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub samples: Vec<ZoneSample>,
+}
+
+impl<'de> Deserialize<'de> for ZoneSamples {
+    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
+        let Envelope { date, list } = Envelope::open(body, &["samples", "zone_samples"])?;
+        Ok(Self {
+            date,
+            samples: list,
+        })
+    }
 }
 
 /// Activity zones within one interval.
@@ -58,8 +79,8 @@ pub struct ZoneSample {
     /// Time in each zone.
     #[serde(default, deserialize_with = "at_most::<_, _, LIST_LIMIT>")]
     pub activity_zones: Vec<ActivityZoneTime>,
-    /// Time of day.
-    pub time: String,
+    /// Time of day; none in an entry that stands for nothing.
+    pub time: Option<String>,
 }
 
 /// Time in one activity zone.
@@ -69,5 +90,5 @@ pub struct ActivityZoneTime {
     pub index: Option<i64>,
     /// ISO-8601 duration. Written without a hyphen here, unlike in heart-rate zones.
     #[serde(alias = "inzone")]
-    pub in_zone: String,
+    pub in_zone: Option<String>,
 }

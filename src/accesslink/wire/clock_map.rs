@@ -9,8 +9,8 @@ use serde::{
 
 use super::limit::CLOCK_MAP_LIMIT;
 
-/// A map from `HH:MM` to a number, in the order of the body: that order tells which of two passes
-/// through a repeated hour is meant.
+/// A map from `HH:MM` to a number, in the order of the body and with every entry of it: that order
+/// tells which of two passes through a repeated hour is meant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClockMap(pub Vec<(String, Option<f64>)>);
 

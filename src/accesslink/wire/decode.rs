@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Unreadable, complete, tolerant::Tolerant};
+use super::{Unreadable, complete, document, tolerant::Tolerant};
 
 /// Decodes a body, or one item of a body, as a `T`.
 ///
@@ -22,7 +22,7 @@ pub(super) fn value(body: &[u8]) -> Result<Value, Unreadable> {
         )
     };
     let text = complete::text(body).map_err(|_| unreadable())?;
-    serde_json::from_str(text).map_err(|_| unreadable())
+    document::parse(text).map_err(|_| unreadable())
 }
 
 /// Decodes a parsed document, or a part of one.

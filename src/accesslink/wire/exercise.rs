@@ -4,9 +4,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    HeartRateZone, ROUTE_LIMIT, SampleSeries, Unreadable,
+    HeartRateZone, ROUTE_LIMIT, Read, SampleSeries, Unreadable,
     decode::{decode_value, object},
     limit::{LIST_LIMIT, at_most},
+    read::read_value,
+    tolerant::is_nothing,
 };
 
 /// The summary of a training session.
@@ -98,8 +100,8 @@ pub struct RoutePoint {
 
 /// A session of `/v3/exercises` with the details that its body carries.
 ///
-/// A detail that cannot be understood takes nothing else with it. A detail that was not asked for
-/// looks the same as one that Polar does not have: an empty list.
+/// A detail that cannot be understood takes nothing else with it, and neither does an entry of one. A
+/// detail that was not asked for looks the same as one that Polar does not have: an empty list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetailedExercise {
     /// The summary.
@@ -110,30 +112,61 @@ pub struct DetailedExercise {
     pub samples: Result<Vec<SampleSeries>, Unreadable>,
     /// The route.
     pub route: Result<Vec<RoutePoint>, Unreadable>,
+    /// What was left out of the summary and of the details.
+    pub left_out: Vec<Unreadable>,
 }
 
 impl DetailedExercise {
     /// Decodes one session of `/v3/exercises`.
     pub fn decode(body: &[u8]) -> Result<Self, Unreadable> {
         let mut fields = object(body)?;
+        let mut left_out = Vec::new();
+        let zones = detail(&mut fields, "heart_rate_zones", LIST_LIMIT, &mut left_out);
+        let samples = detail(&mut fields, "samples", LIST_LIMIT, &mut left_out);
+        let route = detail(&mut fields, "route", ROUTE_LIMIT, &mut left_out);
+        let summary: Read<Exercise> = read_value(fields.into())?;
+        left_out.extend(summary.left_out);
         Ok(Self {
-            zones: detail(&mut fields, "heart_rate_zones", LIST_LIMIT),
-            samples: detail(&mut fields, "samples", LIST_LIMIT),
-            route: detail(&mut fields, "route", ROUTE_LIMIT),
-            exercise: decode_value(fields.into())?,
+            exercise: summary.body,
+            zones,
+            samples,
+            route,
+            left_out,
         })
     }
 }
 
+/// The entries of a detail, each decoded by itself. When none of them is understood, the detail is not.
 fn detail<T: DeserializeOwned>(
     fields: &mut Map<String, Value>,
     name: &str,
     limit: usize,
+    left_out: &mut Vec<Unreadable>,
 ) -> Result<Vec<T>, Unreadable> {
-    let list = fields.shift_remove(name).unwrap_or_default();
-    if list.as_array().is_some_and(|list| list.len() > limit) {
-        let expected = format!("a list of at most {limit} entries");
-        return Err(Unreadable::new(name, expected));
+    let limited = || Unreadable::new(name, format!("a list of at most {limit} entries"));
+    let entries = match fields.shift_remove(name).unwrap_or_default() {
+        Value::Null => Vec::new(),
+        Value::String(text) if is_nothing(&text) => Vec::new(),
+        Value::Array(entries) if entries.len() <= limit => entries,
+        Value::Array(_) => return Err(limited()),
+        Value::Object(fields) if fields.is_empty() => Vec::new(),
+        lone @ Value::Object(_) => vec![lone],
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return Err(Unreadable::new(name, "a list"));
+        }
+    };
+    let mut rows = Vec::with_capacity(entries.len());
+    let mut lost = Vec::new();
+    for (position, entry) in entries.into_iter().enumerate() {
+        let place = |error: Unreadable| error.at_position(position).in_field(name);
+        match decode_value(entry) {
+            Ok(row) => rows.push(row),
+            Err(error) => lost.push(place(error)),
+        }
     }
-    decode_value(list).map_err(|error: Unreadable| error.in_field(name))
+    if rows.is_empty() && !lost.is_empty() {
+        return Err(lost.swap_remove(0));
+    }
+    left_out.extend(lost);
+    Ok(rows)
 }

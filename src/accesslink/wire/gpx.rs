@@ -5,7 +5,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use super::{Incomplete, ROUTE_LIMIT, Unreadable, complete};
+use super::{Incomplete, ROUTE_LIMIT, Read, Unreadable, complete};
 
 /// Deepest nesting of elements that is understood: a track point's children are at the fifth level,
 /// extensions some levels below.
@@ -31,8 +31,9 @@ pub fn check_complete(body: &[u8]) -> Result<(), Incomplete> {
     Ok(())
 }
 
-/// Decodes the track points of every segment of every track, in order.
-pub fn decode(body: &[u8]) -> Result<Vec<TrackPoint>, Unreadable> {
+/// Decodes the track points of every segment of every track, in order. A point without a place is
+/// left out; a route with nothing but such points is not understood.
+pub fn decode(body: &[u8]) -> Result<Read<Vec<TrackPoint>>, Unreadable> {
     let incomplete = |_| Unreadable::new("", "a well-formed GPX document");
     let mut elements = Elements::of(complete::text(body).map_err(incomplete)?);
     let mut track = Track::default();
@@ -43,13 +44,24 @@ pub fn decode(body: &[u8]) -> Result<Vec<TrackPoint>, Unreadable> {
         }
         track.read(&event, elements.depth)?;
     }
-    Ok(track.points)
+    match track.left_out.first() {
+        Some(error) if track.points.is_empty() => Err(error.clone()),
+        _ => Ok(Read {
+            body: track.points,
+            left_out: track.left_out,
+        }),
+    }
 }
 
 /// The track points read so far.
 #[derive(Default)]
 struct Track {
     points: Vec<TrackPoint>,
+    left_out: Vec<Unreadable>,
+    /// Points met so far.
+    met: usize,
+    /// Whether the point that is open has a place.
+    is_placed: bool,
     /// How deep the children of the open point's element are.
     point_depth: Option<usize>,
     /// Text since the last begin of an element.
@@ -69,7 +81,7 @@ impl Track {
             Event::Text(piece) => self.text.push_str(piece),
             Event::CData(piece) => self.text.push_str(piece),
             Event::End(element) if self.point_depth == Some(depth) => {
-                self.end_child(element.local_name().into_inner())?;
+                self.end_child(element.local_name().into_inner());
             }
             Event::End(_) if self.point_depth > Some(depth) => self.point_depth = None,
             _ => {}
@@ -78,38 +90,43 @@ impl Track {
     }
 
     fn begin_point(&mut self, element: &BytesStart<'_>) -> Result<(), Unreadable> {
-        let position = self.points.len();
+        let position = self.met;
         if position == ROUTE_LIMIT {
             let expected = format!("at most {ROUTE_LIMIT} points");
             return Err(Unreadable::new("trkpt", expected));
         }
-        self.points.push(TrackPoint {
-            latitude: degrees(element, "lat", position)?,
-            longitude: degrees(element, "lon", position)?,
-            altitude_m: None,
-            time: None,
-        });
+        self.met += 1;
+        let place = degrees(element, "lat", position)
+            .and_then(|latitude| Ok((latitude, degrees(element, "lon", position)?)));
+        self.is_placed = place.is_ok();
+        match place {
+            Ok((latitude, longitude)) => self.points.push(TrackPoint {
+                latitude,
+                longitude,
+                altitude_m: None,
+                time: None,
+            }),
+            Err(error) => self.left_out.push(error),
+        }
         Ok(())
     }
 
-    fn end_child(&mut self, name: &str) -> Result<(), Unreadable> {
-        let position = self.points.len().saturating_sub(1);
-        let Some(point) = self.points.last_mut() else {
-            return Ok(());
+    fn end_child(&mut self, name: &str) {
+        let position = self.met.saturating_sub(1);
+        let Some(point) = self.points.last_mut().filter(|_| self.is_placed) else {
+            return;
         };
         let text = self.text.trim();
         match name {
-            "ele" if !text.is_empty() => {
-                let path = || format!("trkpt[{position}].ele");
-                let metres: f64 = text
-                    .parse()
-                    .map_err(|_| Unreadable::new(path(), "metres"))?;
-                point.altitude_m = Some(metres).filter(|metres| metres.is_finite());
-            }
+            "ele" if !text.is_empty() => match text.parse::<f64>() {
+                Ok(metres) => point.altitude_m = Some(metres).filter(|metres| metres.is_finite()),
+                Err(_) => self
+                    .left_out
+                    .push(Unreadable::new(format!("trkpt[{position}].ele"), "metres")),
+            },
             "time" if !text.is_empty() => point.time = Some(text.to_owned()),
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -213,13 +230,13 @@ mod tests {
             ..point(61.5, 23.75)
         };
         assert_eq!(
-            decode(GPX.as_bytes()).unwrap(),
+            decode(GPX.as_bytes()).unwrap().body,
             [first, point(61.6, -23.8), point(61.7, 23.85)]
         );
-        assert_eq!(decode(b"<gpx/>").unwrap(), []);
+        assert_eq!(decode(b"<gpx/>").unwrap(), Read::whole(Vec::new()));
         let unescaped = b"<gpx><name>Hill & dale</name><trkpt lat='1' lon='2'/></gpx>";
         assert_eq!(check_complete(unescaped), Ok(()));
-        assert_eq!(decode(unescaped).unwrap(), [point(1.0, 2.0)]);
+        assert_eq!(decode(unescaped).unwrap().body, [point(1.0, 2.0)]);
     }
 
     #[test]
@@ -255,13 +272,28 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_point_is_named_without_its_value() {
-        let body = br#"<gpx><trkpt lat="1" lon="2"/><trkpt lat="north 60" lon="2"/></gpx>"#;
+    fn a_point_without_a_place_is_left_out_and_named_without_its_value() {
+        let body = br#"<gpx><trkpt lat="1" lon="2"><ele>high</ele></trkpt>
+            <trkpt lat="north 60" lon="2"><ele>7</ele><time>2031-05-06T05:00:00Z</time></trkpt>
+            <trkpt lat="3"/><trkpt lat="5" lon="6"/></gpx>"#;
+        let read = decode(body).unwrap();
+        assert_eq!(read.body, [point(1.0, 2.0), point(5.0, 6.0)]);
+        let left_out: Vec<_> = read.left_out.iter().map(ToString::to_string).collect();
         assert_eq!(
-            decode(body).unwrap_err().to_string(),
-            "trkpt[1].lat: expected degrees"
+            left_out,
+            [
+                "trkpt[0].ele: expected metres",
+                "trkpt[1].lat: expected degrees",
+                "trkpt[2].lon: expected degrees"
+            ]
         );
         assert_eq!(check_complete(body), Ok(()));
+        let lost = decode(b"<gpx><trkpt lat='1'/><trkpt/></gpx>").unwrap_err();
+        assert_eq!(lost.path, "trkpt[0].lon");
+    }
+
+    #[test]
+    fn deep_nesting_is_complete_and_not_understood() {
         let deep = format!("<gpx>{}{}</gpx>", "<a>".repeat(100), "</a>".repeat(100));
         assert!(decode(deep.as_bytes()).is_err());
         assert_eq!(check_complete(deep.as_bytes()), Ok(()));

@@ -40,15 +40,28 @@ pub fn exercises(body: &[u8]) -> Result<Vec<&str>, Unreadable> {
     list_items(text)
 }
 
+/// The items of a list in a field, or of a list without an object around it. An object without
+/// anything, and nothing in the place of the list, are an empty list.
 fn field_items<'a>(body: &'a [u8], field: &str) -> Result<Vec<&'a str>, Unreadable> {
-    let object = || Unreadable::new("", "an object");
-    let text = complete::text(body).map_err(|_| object())?;
-    let fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| object())?;
+    let neither = || Unreadable::new("", "an object or a list");
+    let text = complete::text(body).map_err(|_| neither())?;
+    if text.starts_with('[') {
+        return list_items(text);
+    }
+    let fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| neither())?;
     match fields.get(field).map(|list| list.get()) {
-        Some("null") => Ok(Vec::new()),
+        Some(r#""""# | "null") => Ok(Vec::new()),
+        Some(lone) if lone.starts_with('{') => Ok(lone_item(lone)),
         Some(list) => list_items(list).map_err(|error| error.in_field(field)),
+        None if fields.is_empty() => Ok(Vec::new()),
         None => Err(Unreadable::new(field, "a list, but it is missing")),
     }
+}
+
+/// A lone object stands for a list of one, and one without anything for an empty list.
+fn lone_item(object: &str) -> Vec<&str> {
+    let is_empty = object.trim_matches(['{', '}']).trim().is_empty();
+    if is_empty { Vec::new() } else { vec![object] }
 }
 
 fn list_items(text: &str) -> Result<Vec<&str>, Unreadable> {
@@ -92,9 +105,40 @@ mod tests {
     }
 
     #[test]
+    fn every_form_of_a_list_is_understood() {
+        for body in [
+            "[]",
+            "{}",
+            r#"{"nights":[]}"#,
+            r#"{"nights":{ }}"#,
+            r#"{"nights":""}"#,
+        ] {
+            assert_eq!(
+                sleep_nights(body.as_bytes()).unwrap(),
+                Vec::<&str>::new(),
+                "{body}"
+            );
+        }
+        for body in [
+            r#"[{"a": 1}]"#,
+            r#"{"nights":[{"a": 1}]}"#,
+            r#"{"nights":{"a": 1}}"#,
+        ] {
+            assert_eq!(
+                sleep_nights(body.as_bytes()).unwrap(),
+                [r#"{"a": 1}"#],
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
     fn what_holds_no_items_says_where() {
-        assert_eq!(sleep_nights(b"{}").unwrap_err().path, "nights");
-        assert_eq!(sleep_nights(b"[]").unwrap_err().expected, "an object");
+        assert_eq!(
+            sleep_nights(br#"{"sleeps":[]}"#).unwrap_err().path,
+            "nights"
+        );
+        assert_eq!(sleep_nights(br#"{"nights":7}"#).unwrap_err().path, "nights");
         assert_eq!(exercises(b"{}").unwrap_err().expected, "a list");
         let long = format!("[{}0]", "0,".repeat(LIST_LIMIT));
         assert!(exercises(long.as_bytes()).is_err());

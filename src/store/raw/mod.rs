@@ -82,6 +82,17 @@ pub struct RawPart {
     pub fetched_at: Timestamp,
 }
 
+impl RawPart {
+    /// Which answer it is.
+    pub fn key(&self) -> RawKey {
+        RawKey {
+            item: self.item.clone(),
+            version: self.version.clone(),
+            part: self.part.clone(),
+        }
+    }
+}
+
 /// Which answer: unique within a connection and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RawKey {
@@ -102,14 +113,15 @@ pub enum Held {
     Nothing,
 }
 
-/// Keeps answers, in one statement. A body is never replaced by the answer that there is none.
-/// Two answers in `parts` must not have the same key.
+/// Keeps answers, in one statement. A body is never replaced by the answer that there is none. Of
+/// answers with the same key, the last one with a body is kept.
 pub async fn put(
     tx: &mut Tx,
     connection: ConnectionId,
     kind: Kind,
     parts: &[RawPart],
 ) -> Result<(), StoreError> {
+    let parts = distinct(parts);
     let bodies = || parts.iter().map(|part| part.body.as_ref());
     let items: Vec<_> = parts.iter().map(|part| part.item.as_str()).collect();
     let versions: Vec<_> = parts.iter().map(|part| part.version.as_str()).collect();
@@ -153,6 +165,48 @@ pub async fn put(
     .await
     .map_err(StoreError::while_doing("keep raw bodies"))?;
     Ok(())
+}
+
+/// Makes a kept answer the latest of its item, as of `fetched_at`: an item may come back to what it was
+/// before. Tells whether the answer was kept from an earlier time.
+pub async fn make_latest(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    kind: Kind,
+    key: &RawKey,
+    fetched_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE polar_sync.raw_item SET fetched_at = $6
+        WHERE connection_id = $1 AND kind = $2 AND item = $3 AND version = $4 AND part = $5
+            AND fetched_at < $6",
+        connection.0,
+        kind.as_str(),
+        key.item,
+        key.version,
+        key.part,
+        jiff_sqlx::Timestamp::from(fetched_at) as _,
+    )
+    .execute(tx.db())
+    .await
+    .map_err(StoreError::while_doing("make a raw body the latest"))?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// One answer a key: no statement can write a row twice.
+fn distinct(parts: &[RawPart]) -> Vec<&RawPart> {
+    let mut places = HashMap::new();
+    let mut distinct: Vec<&RawPart> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let key = (&part.item, &part.version, &part.part);
+        let place = *places.entry(key).or_insert(distinct.len());
+        match distinct.get_mut(place) {
+            Some(known) if part.body.is_some() => *known = part,
+            Some(_) => {}
+            None => distinct.push(part),
+        }
+    }
+    distinct
 }
 
 /// The answers that are kept for one version of an item, by part; `None`: there was no body.

@@ -1,6 +1,7 @@
 //! Daily activity: one record a day, with its step and zone samples.
 //!
-//! Polar offers a day again, under another id, whenever it has grown; the latest created one wins.
+//! Polar offers a day again, under another id, whenever it has grown; the latest created one wins, and
+//! of two that were created at once the one with the greater id.
 
 use jiff::civil::Date;
 
@@ -11,7 +12,7 @@ use crate::model::{
 
 use super::{
     super::{StoreError, Tx},
-    Head, Revision, Upserted, Verdict, chunk,
+    Change, Head, Revision, Upserted, Verdict, chunk,
     fingerprint::{Fingerprint, Hash},
     judge,
     part::{PartMark, PartState, content},
@@ -25,9 +26,16 @@ pub async fn upsert_daily_activity(
     user: &UserId,
     activity: &DailyActivity,
 ) -> Result<Upserted, StoreError> {
-    let steps = content(&activity.step_samples).map(chunk::chunks);
+    let steps = content(&activity.step_samples).map(|steps| chunk::chunks([steps]));
     let zones = content(&activity.zone_samples);
     let (stored, before) = stored(tx, connection, activity.date).await?;
+    if let Some(stored) = stored.as_ref().filter(|stored| stored.is_after(activity)) {
+        return Ok(Upserted {
+            record_id: stored.head.record_id,
+            change: Change::Stale,
+        });
+    }
+    let head = stored.map(|stored| stored.head);
     let marks = Marks {
         steps: before
             .steps
@@ -38,7 +46,7 @@ pub async fn upsert_daily_activity(
         ),
     };
     let content_hash = fingerprint(activity, &marks);
-    let revision = match judge(stored.as_ref(), activity.created_at, &content_hash) {
+    let revision = match judge(head.as_ref(), activity.created_at, &content_hash) {
         Verdict::Leave(upserted) => return Ok(upserted),
         Verdict::Write(revision) => revision,
     };
@@ -52,6 +60,21 @@ pub async fn upsert_daily_activity(
     revision
         .announce(tx, connection, user, Kind::Activity)
         .await
+}
+
+/// The day as it is stored.
+#[derive(Debug)]
+struct StoredDay {
+    head: Head,
+    polar_id: i64,
+}
+
+impl StoredDay {
+    /// Whether it was created together with the offered one, and after it.
+    fn is_after(&self, offered: &DailyActivity) -> bool {
+        self.head.version.as_microsecond() == offered.created_at.as_microsecond()
+            && self.polar_id > offered.polar_id
+    }
 }
 
 /// What is known of a day's parts.
@@ -88,10 +111,10 @@ async fn stored(
     tx: &mut Tx,
     connection: ConnectionId,
     date: Date,
-) -> Result<(Option<Head>, Marks), StoreError> {
+) -> Result<(Option<StoredDay>, Marks), StoreError> {
     let row = sqlx::query!(
         r#"SELECT record_id AS "record_id: RecordId", created_at AS "created_at: jiff_sqlx::Timestamp",
-            content_hash, revision, step_samples_hash, zone_samples_hash,
+            polar_id, content_hash, revision, step_samples_hash, zone_samples_hash,
             step_samples_state AS "step_samples_state: PartState",
             zone_samples_state AS "zone_samples_state: PartState"
         FROM polar_sync.daily_activity WHERE connection_id = $1 AND date = $2"#,
@@ -124,7 +147,11 @@ async fn stored(
             hash: row.zone_samples_hash,
         },
     };
-    Ok((Some(head), marks))
+    let stored = StoredDay {
+        head,
+        polar_id: row.polar_id,
+    };
+    Ok((Some(stored), marks))
 }
 
 async fn put(

@@ -10,7 +10,7 @@ use super::fingerprint::{Feed, Hash};
 pub(super) enum PartState {
     /// Nobody asked for it.
     NotRequested,
-    /// Polar has none for now.
+    /// Polar has none for now, or none that can be read.
     Absent,
     /// Polar no longer has it.
     Gone,
@@ -58,8 +58,10 @@ impl PartMark {
             hash: self.hash.clone(),
         };
         match part {
-            Part::NotRequested | Part::Unreadable => self.clone(),
-            Part::Absent => reached(PartState::Absent),
+            Part::NotRequested => self.clone(),
+            // Asked for and answered: nobody has to ask again. What cannot be read waits in
+            // quarantine, and takes the place of the absence once it can.
+            Part::Absent | Part::Unreadable => reached(PartState::Absent),
             Part::Gone => reached(PartState::Gone),
             Part::Present(_) => hash.map_or_else(
                 || self.clone(),
@@ -109,6 +111,16 @@ mod tests {
             assert_eq!(after(&stored, &part), stored);
         }
         assert_ne!(after(&stored, &Part::Present(8)), stored);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_asked_for_again_but_may_still_come() {
+        let unreadable = after(&PartMark::unknown(), &Part::Unreadable);
+        assert_eq!(unreadable.state, PartState::Absent);
+        assert_eq!(
+            after(&unreadable, &Part::Present(1)).state,
+            PartState::Stored
+        );
     }
 
     #[test]

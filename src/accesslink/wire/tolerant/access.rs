@@ -4,7 +4,7 @@ use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAcc
 use serde_json::{Map, Value, map};
 
 use super::Tolerant;
-use crate::accesslink::wire::Unreadable;
+use crate::accesslink::wire::{Unreadable, document::name_as_sent};
 
 /// The entries of a list, which know their position.
 pub(super) struct Entries {
@@ -81,7 +81,7 @@ impl<'de> MapAccess<'de> for Fields {
         let Some((name, value)) = self.rest.next() else {
             return Ok(None);
         };
-        let key = seed.deserialize(name.as_str().into_deserializer())?;
+        let key = seed.deserialize(name_as_sent(&name).into_deserializer())?;
         self.current = Some((name, value));
         Ok(Some(key))
     }

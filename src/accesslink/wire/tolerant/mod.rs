@@ -9,19 +9,16 @@
 //! | a number | a number, or text that is one |
 //! | a whole number | also `546.0` and `"546"` |
 //! | text | also a number or a boolean |
-//! | true or false | also `"true"`, `"FALSE"`, `0`, `1` |
-//! | an optional value | `null`, blank text and a missing field are none |
-//! | a list | `null` is an empty one, a lone object a list of one |
+//! | true or false | also `"true"`, `"FALSE"`, `0`, `1`, `"0"`, `"1"` |
+//! | an optional value | `null`, blank text, a missing field, and the words null, NaN and Infinity are none |
+//! | a list | `null` and blank text are an empty one, a lone object a list of one |
+//! | an object or a map | `null`, blank text and an empty list are an empty one |
 
 mod access;
 mod names;
 mod scalar;
 
-use serde::{
-    Deserializer,
-    de::{Error as _, Visitor},
-    forward_to_deserialize_any,
-};
+use serde::{Deserializer, de::Visitor, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use self::{
@@ -30,13 +27,27 @@ use self::{
 };
 use super::Unreadable;
 
-pub(super) use self::names::snake_case_fields;
+pub(super) use self::{
+    names::{snake_case, snake_case_fields},
+    scalar::is_nothing,
+};
 
 /// A JSON value about to become a field of a known type.
 pub(super) struct Tolerant(pub(super) Value);
 
 fn expected<T>(what: &str) -> Result<T, Unreadable> {
     Err(Unreadable::new("", what))
+}
+
+/// The fields of an object; what stands for nothing is an object without any.
+fn fields(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Null => Some(Map::new()),
+        Value::String(text) if is_nothing(&text) => Some(Map::new()),
+        Value::Array(entries) if entries.is_empty() => Some(Map::new()),
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 macro_rules! whole_numbers {
@@ -90,7 +101,7 @@ impl<'de> Deserializer<'de> for Tolerant {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         match &self.0 {
             Value::Null => visitor.visit_none(),
-            Value::String(text) if text.trim().is_empty() => visitor.visit_none(),
+            Value::String(text) if is_nothing(text) => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -98,6 +109,7 @@ impl<'de> Deserializer<'de> for Tolerant {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         let entries = match self.0 {
             Value::Null => Vec::new(),
+            Value::String(text) if is_nothing(&text) => Vec::new(),
             Value::Array(entries) => entries,
             object @ Value::Object(_) => vec![object],
             _ => return expected("a list"),
@@ -106,10 +118,9 @@ impl<'de> Deserializer<'de> for Tolerant {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-        match self.0 {
-            Value::Null => visitor.visit_map(Fields::new(Map::new(), Names::Data)),
-            Value::Object(fields) => visitor.visit_map(Fields::new(fields, Names::Data)),
-            _ => expected("an object"),
+        match fields(self.0) {
+            Some(fields) => visitor.visit_map(Fields::new(fields, Names::Data)),
+            None => expected("an object"),
         }
     }
 
@@ -119,11 +130,9 @@ impl<'de> Deserializer<'de> for Tolerant {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        match self.0 {
-            Value::Object(fields) => {
-                visitor.visit_map(Fields::new(snake_case_fields(fields), Names::Known))
-            }
-            _ => expected("an object"),
+        match fields(self.0) {
+            Some(fields) => visitor.visit_map(Fields::new(snake_case_fields(fields), Names::Known)),
+            None => expected("an object"),
         }
     }
 
@@ -139,8 +148,12 @@ impl<'de> Deserializer<'de> for Tolerant {
         visitor.visit_unit()
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Unreadable> {
-        Err(Unreadable::custom("every field of a body has a type"))
+    /// A list, or an object with a list: everything else of a body has a type.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        match self.0 {
+            Value::Array(entries) => visitor.visit_seq(Entries::new(entries)),
+            value => Tolerant(value).deserialize_struct("", &[], visitor),
+        }
     }
 
     forward_to_deserialize_any! {

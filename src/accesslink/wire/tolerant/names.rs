@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::accesslink::wire::document::{is_repeated, name_as_sent};
+
 /// The fields of an object under their names in snake-case. Of several spellings of one name the
 /// last one with a value holds.
 pub(in super::super) fn snake_case_fields(fields: Map<String, Value>) -> Map<String, Value> {
@@ -19,10 +21,12 @@ pub(in super::super) fn snake_case_fields(fields: Map<String, Value>) -> Map<Str
 }
 
 fn is_snake_case(name: &str) -> bool {
-    !name.contains(|c: char| c == '-' || c.is_ascii_uppercase())
+    !is_repeated(name) && !name.contains(|c: char| c == '-' || c.is_ascii_uppercase())
 }
 
-fn snake_case(name: &str) -> String {
+/// A name in snake-case.
+pub(in super::super) fn snake_case(name: &str) -> String {
+    let name = name_as_sent(name);
     let mut snake = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         match c {

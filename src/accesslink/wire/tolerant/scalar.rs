@@ -2,6 +2,9 @@
 
 use serde_json::{Number, Value};
 
+/// Words that stand for no value, beside blank text; in any case.
+const NOTHING: [&str; 6] = ["null", "nan", "infinity", "-infinity", "inf", "-inf"];
+
 /// Largest whole number up to which every whole `f64` is exact.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -37,12 +40,21 @@ pub(super) fn real(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
+/// Whether a text is a way of saying that there is no value.
+pub(in super::super) fn is_nothing(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// True or false, also as text or as 1 or 0.
 pub(super) fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
         Value::Number(number) => match number.as_f64() {
             Some(0.0) => Some(false),
             Some(1.0) => Some(true),

@@ -1,0 +1,173 @@
+//! All that a demo has started, in the order in which it is stopped again.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::Context;
+use futures::future::{BoxFuture, FutureExt, select_all};
+
+use super::{
+    folder::{Folder, told},
+    polar::Polar,
+    process::{Executables, Process, Simulator},
+    settings::{self, Settings},
+    summary::Hints,
+};
+use crate::{
+    cli::DemoArgs,
+    clock::Clock,
+    config::Config,
+    exit::{Code, Failure},
+    ops::servers::{DATABASE, Durability, Keeps, Postgres, Redis},
+    store::Store,
+};
+
+/// All that a demo has started so far.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    folder: Option<Folder>,
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+    simulator: Option<Simulator>,
+    roles: Vec<Process>,
+    executables: Option<Executables>,
+    database_url: String,
+}
+
+impl World {
+    /// Starts everything that roles stand on; the configuration to reach it, the database to count what
+    /// is stored, and the simulated Polar.
+    pub(super) async fn start(
+        &mut self,
+        args: &DemoArgs,
+        clock: &Clock,
+    ) -> anyhow::Result<(Config, Store, Polar)> {
+        let executables = self.executables.insert(Executables::find()?);
+        let folder = Folder::open(args.dir.as_deref(), args.users, clock.now()).await?;
+        let folder = self.folder.insert(folder);
+        // Data that nobody keeps need not outlive a power cut.
+        let (durability, keeps) = match args.dir {
+            Some(_) => (Durability::Durable, Keeps::Everything),
+            None => (Durability::Fast, Keeps::Nothing),
+        };
+        let started = Postgres::start(&folder.path, durability).await;
+        let postgres = self
+            .postgres
+            .insert(told(started, Code::PostgresUnreachable)?);
+        let started = Redis::start(&folder.path, keeps).await;
+        let redis = self.redis.insert(told(started, Code::RedisUnreachable)?);
+        let simulator = executables
+            .start_simulator(&folder.path, &folder.kept, args.quota_scale)
+            .await?;
+        let simulator = self.simulator.insert(simulator);
+        self.database_url = postgres.url(DATABASE);
+        let settings = Settings {
+            database_url: &self.database_url,
+            allow_unsafe: durability == Durability::Fast,
+            redis_url: &redis.url(),
+            simulator,
+            key: &folder.kept.key,
+        };
+        let loaded = settings.write(&folder.path)?;
+        let store = migrate(&self.database_url).await?;
+        let polar = Polar::new(simulator.control.clone())?;
+        Ok((loaded.config, store, polar))
+    }
+
+    /// Starts a scheduler and two workers.
+    pub(super) fn spawn_roles(
+        &mut self,
+        environment: &[(OsString, OsString)],
+    ) -> anyhow::Result<()> {
+        let (executables, folder) = self
+            .executables
+            .as_ref()
+            .zip(self.folder.as_ref())
+            .context("no world")?;
+        let config = settings::file(&folder.path);
+        for (role, name) in [
+            ("scheduler", "scheduler"),
+            ("worker", "worker-1"),
+            ("worker", "worker-2"),
+        ] {
+            let role = executables.spawn_role(role, name, &folder.path, &config, environment)?;
+            self.roles.push(role);
+        }
+        Ok(())
+    }
+
+    /// How to look at what is stored.
+    pub(super) fn hints(&self) -> Hints {
+        let path = |path: Option<PathBuf>| path.unwrap_or_default();
+        Hints {
+            database_url: self.database_url.clone(),
+            config: path(
+                self.folder
+                    .as_ref()
+                    .map(|folder| settings::file(&folder.path)),
+            ),
+            executable: path(
+                self.executables
+                    .as_ref()
+                    .map(|found| found.polar_sync.clone()),
+            ),
+        }
+    }
+
+    /// Waits until a process ends that nobody asked to end.
+    pub(super) async fn lost(&mut self) -> anyhow::Result<Failure> {
+        let mut ends: Vec<BoxFuture<'_, anyhow::Result<Failure>>> = Vec::new();
+        if let Some(postgres) = &mut self.postgres {
+            ends.push(
+                postgres
+                    .ended()
+                    .map(|ended| Ok(gone("PostgreSQL", ended?)))
+                    .boxed(),
+            );
+        }
+        if let Some(redis) = &mut self.redis {
+            ends.push(redis.ended().map(|ended| Ok(gone("Redis", ended?))).boxed());
+        }
+        let simulator = self
+            .simulator
+            .iter_mut()
+            .map(|simulator| &mut simulator.process);
+        for process in simulator.chain(&mut self.roles) {
+            ends.push(process.lost().boxed());
+        }
+        if ends.is_empty() {
+            return std::future::pending().await;
+        }
+        select_all(ends).await.0
+    }
+
+    /// Stops everything: first what relies on others.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        let roles = self.roles.into_iter().map(Process::stop);
+        futures::future::try_join_all(roles).await?;
+        if let Some(simulator) = self.simulator {
+            simulator.process.stop().await?;
+        }
+        if let Some(redis) = self.redis {
+            redis.stop().await?;
+        }
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await?;
+        }
+        if let Some(folder) = self.folder {
+            folder.close().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings the schema up to date; the database, for the demo's own counts.
+async fn migrate(url: &str) -> anyhow::Result<Store> {
+    let store = Store::connect_patiently(url).await?;
+    store.migrate().await.context("migrate")?;
+    Ok(store)
+}
+
+fn gone(server: &str, status: std::process::ExitStatus) -> Failure {
+    let next_step = "start the demo again, with --dir DIR to keep its logs";
+    Failure::new(Code::Fails, format!("{server} ended ({status})"), next_step)
+}

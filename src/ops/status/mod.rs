@@ -1,0 +1,94 @@
+//! `status`: everything at a glance, and what needs somebody.
+
+mod gather;
+mod text;
+
+pub(super) use gather::{checkpoint, instant};
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Output, reach};
+use crate::{
+    config::{Config, Duration},
+    model::{ConnectionState, Kind, Lane},
+    store::overview::{LeaderSummary, Needs, RunRate},
+};
+
+/// Runs that ended within so many minutes are counted.
+const RUNS_MIN: i32 = 5;
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+struct Status {
+    at: Timestamp,
+    /// Why Redis cannot be asked; what comes from there is missing then.
+    redis_error: Option<String>,
+    lanes: Option<Vec<LaneStatus>>,
+    runs_within_min: i32,
+    runs: Vec<RunRate>,
+    connections: Vec<StateCount>,
+    quota: Option<Quota>,
+    /// The factor by which the scheduler stretches the configured intervals.
+    stretch: f64,
+    /// How long Polar's notifications have been failing; none while they work.
+    notifications_failing_s: Option<f64>,
+    intervals: Vec<Interval>,
+    leaders: Vec<LeaderSummary>,
+    needs: Needs,
+    /// Some of the users with a body in quarantine.
+    quarantined_users: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LaneStatus {
+    lane: Lane,
+    /// Waiting and running ones.
+    entries: u64,
+    /// Running ones.
+    pending: u64,
+    /// Age of the oldest entry.
+    oldest_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct StateCount {
+    state: ConnectionState,
+    count: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Quota {
+    /// When this was so: now, or when the last checkpoint was kept in Postgres.
+    at: Timestamp,
+    windows: [WindowStatus; 2],
+    /// Polar answered 429: nobody asks before.
+    closed_until: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct WindowStatus {
+    window: &'static str,
+    used: u32,
+    limit: u32,
+    /// None before it began.
+    resets_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct Interval {
+    kind: Kind,
+    configured: Duration,
+    effective_s: f64,
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, output: &mut Output<impl Write>) -> anyhow::Result<()> {
+    let needs = config.for_queue("status")?;
+    let store = reach::connect_postgres(needs.database_url, 1).await?;
+    let status = gather::gather(config, &store, needs.redis_url).await?;
+    output.show(&status, text::write)?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Trouble that is of one item, of one answer or of the service, and must not become a user's.
+
+use serde_json::json;
+
+use super::world::World;
+
+/// Ended runs, capped at one.
+const A_RUN: &str = "SELECT least(count(*), 1) FROM api_v1.sync_runs WHERE finished_at IS NOT NULL";
+
+/// Faults of this action at every matching request, until they are removed.
+async fn always(world: &World, operation: &str, action: serde_json::Value) {
+    let fault = json!({ "op": operation, "times": null, "action": action });
+    world.sim.post("/faults", fault).await;
+}
+
+#[tokio::test]
+async fn one_item_that_the_server_cannot_give_leaves_the_others_visible() {
+    let world = World::start(1, "small", &[]).await;
+    world.connect_by(0, json!({ "registered": true })).await;
+    let ledger = world.sim.get("/ledger/users/10000001").await;
+    let exercises = ledger["items"]["exercise"].as_array().unwrap().clone();
+    let (one, all) = (exercises[0]["id"].to_string(), exercises.len());
+    assert!(all > 1, "the others");
+    let fault = json!({ "op": "exercise.*", "path_contains": format!("/exercises/{one}/"), "times": null,
+        "action": { "type": "status", "status": 500 } });
+    world.sim.post("/faults", fault).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world
+        .until(
+            "the transaction to be blocked",
+            "SELECT count(*) FROM polar_sync.remote_transaction WHERE phase = 'blocked'",
+            1,
+        )
+        .await;
+    let others = i64::try_from(all - 1).unwrap();
+    world
+        .until_true("the others to be visible", async || {
+            world.number("SELECT count(*) FROM api_v1.workouts").await >= others
+        })
+        .await;
+    assert_eq!(world.sim.requests("exercise.commit").await, 0);
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_its_transactions_is_not_asked_without_end() {
+    let world = World::start(1, "small", &["--switch", "second_create=new-id"]).await;
+    always(
+        &world,
+        "exercise.list",
+        json!({ "type": "status", "status": 404 }),
+    )
+    .await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until("a first run", A_RUN, 1).await;
+    assert!(world.sim.requests("exercise.create").await <= 3);
+    // The other kinds had their turn.
+    world
+        .until_true("nights", async || {
+            world.number("SELECT count(*) FROM api_v1.sleeps").await > 0
+        })
+        .await;
+    assert_eq!(
+        world
+            .text("SELECT error_class FROM polar_sync.kind_state WHERE kind = 'exercise'")
+            .await,
+        "no_progress"
+    );
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_lists_nothing_is_not_committed() {
+    let world = World::start(1, "small", &[]).await;
+    let nothing = json!({ "type": "body", "body": r#"{"exercises":[]}"# });
+    always(&world, "exercise.list", nothing).await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until("a first run", A_RUN, 1).await;
+    assert_eq!(world.sim.requests("exercise.commit").await, 0);
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_waits_for_the_brake() {
+    let mut world = World::start(1, "small", &[]).await;
+    always(
+        &world,
+        "exercise.commit",
+        json!({ "type": "status", "status": 503 }),
+    )
+    .await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world
+        .until(
+            "the commit to be under way",
+            "SELECT count(*) FROM polar_sync.remote_transaction WHERE kind = 'exercise' AND phase = 'committing'",
+            1,
+        )
+        .await;
+    world.until("a first run", A_RUN, 1).await;
+    worker.stop().await;
+    world.sim.delete("/faults").await;
+    let commits = world.sim.requests("exercise.commit").await;
+    world.set("SYNC__COMMIT", "off");
+    let worker = world.spawn("worker");
+    let job = r#"{"v":1,"user_id":"user_001","kinds":["exercise"],"request_id":"braked"}"#;
+    world.xadd("interactive", job).await;
+    world
+        .until(
+            "a run with the brake on",
+            "SELECT count(*) FROM api_v1.sync_runs WHERE 'braked' = ANY (request_ids) AND outcome = 'ok'",
+            1,
+        )
+        .await;
+    assert_eq!(world.sim.requests("exercise.commit").await, commits);
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_whom_polar_forgot_is_registered_again_and_synced_in_the_same_run() {
+    let world = World::start(1, "small", &["--switch", "unregistered_user=403"]).await;
+    world.connect(1).await;
+    world
+        .execute("UPDATE polar_sync.connection SET registered_at = polar_sync.now()")
+        .await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world
+        .until(
+            "a good first run",
+            "SELECT count(*) FROM (SELECT outcome FROM api_v1.sync_runs ORDER BY started_at LIMIT 1) r
+             WHERE outcome = 'ok'",
+            1,
+        )
+        .await;
+    world.until_in_step().await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_server_that_is_down_makes_nobody_suspect() {
+    let world = World::start(1, "small", &["--switch", "refresh_tokens=rotating"]).await;
+    world.connect_with_refresh_token(0).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_in_step().await;
+    always(&world, "token", json!({ "type": "status", "status": 503 })).await;
+    world
+        .sim
+        .post("/revoke-all", json!({ "revoked": true }))
+        .await;
+    let job = r#"{"v":1,"user_id":"user_001","request_id":"unlucky"}"#;
+    world.xadd("interactive", job).await;
+    world
+        .until(
+            "a run without a token",
+            "SELECT count(*) FROM api_v1.sync_runs WHERE 'unlucky' = ANY (request_ids) AND error_class = 'refresh'",
+            1,
+        )
+        .await;
+    assert_eq!(
+        world.text("SELECT state FROM api_v1.connections").await,
+        "active"
+    );
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_waits_for_its_own_kinds_only() {
+    let world = World::start(1, "small", &[]).await;
+    let lost = json!({ "op": "exercise.create", "when": "after", "times": null,
+        "action": { "type": "reset", "after_bytes": 3 } });
+    world.sim.post("/faults", lost).await;
+    world.connect(1).await;
+    world
+        .xadd(
+            "interactive",
+            r#"{"v":1,"user_id":"user_001","kinds":["sleep"],"request_id":"nights"}"#,
+        )
+        .await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world
+        .until(
+            "the nights to be served",
+            "SELECT count(*) FROM polar_sync.sync_request WHERE request_id = 'nights' AND state = 'done'",
+            1,
+        )
+        .await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
