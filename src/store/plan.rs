@@ -79,7 +79,7 @@ impl Tx {
         let rows = sqlx::query_as!(
             RawToWake,
             r#"WITH due AS (
-                   SELECT k.connection_id, k.kind, k.due_cause, c.user_id,
+                   SELECT k.connection_id, k.kind, k.due_cause,
                           c.state = 'active' AND c.ended_at IS NULL AND k.kind = ANY ($3) AS is_active
                    FROM (SELECT connection_id, kind, due_cause FROM polar_sync.kind_state
                          WHERE next_due_at <= polar_sync.now()
@@ -98,9 +98,9 @@ impl Tx {
                    FROM due WHERE is_active GROUP BY connection_id
                    RETURNING connection_id, task_id, lane, cause
                )
-               SELECT asked.connection_id, d.user_id, asked.lane AS "lane: Lane",
-                      asked.cause AS "cause: Cause", asked.task_id, NULL AS queued_entry
-               FROM asked JOIN (SELECT DISTINCT connection_id, user_id FROM due) d USING (connection_id)"#,
+               SELECT connection_id, c.user_id, asked.lane AS "lane: Lane", asked.cause AS "cause: Cause",
+                      asked.task_id, NULL AS queued_entry
+               FROM asked JOIN polar_sync.connection c USING (connection_id)"#,
             limit,
             safety.as_secs_f64(),
             &texts(kinds)
