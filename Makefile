@@ -19,7 +19,7 @@ test: services ## Install what is missing and run the whole suite
 check: fmt-check lint doc deny sqlx-check test ## All that must hold before a change is merged
 
 bench: services ## Measure; prints a table and writes bench.json
-	cargo bench --locked --bench '*' -- $(ARGS)
+	TMPDIR=$${TMPDIR:-/var/tmp} cargo bench --locked --bench '*' -- $(ARGS)
 
 sqlx: services ## Write the offline data of the SQL statements anew, after one changed
 	scripts/sqlx-data write

@@ -11,7 +11,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a measurement that cannot go on ends, and its result is what is printed"
@@ -114,7 +113,7 @@ async fn main() {
         let named = arguments.names.iter().any(|part| name.contains(part));
         arguments.names.is_empty() || named
     };
-    let servers = Servers::start();
+    let servers = Servers::start().await;
     let scale = Scale {
         quick: arguments.quick,
     };

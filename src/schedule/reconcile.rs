@@ -1,6 +1,6 @@
 //! What Redis lost is queued again: it is an index that may be wiped at any moment.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -88,15 +88,14 @@ async fn requeue(scheduler: &Scheduler, before: Timestamp) -> Result<usize, Duty
             .collect();
         let found = scheduler.enqueuer.entries_exist(lane, &entries).await;
         let found = found.map_err(redis("a lane could not be looked at"))?;
-        let is_there = |request: &ToWake| {
-            let position = entries
-                .iter()
-                .position(|entry| Some(entry) == request.entry.as_ref());
-            position.is_some_and(|position| found[position])
-        };
+        let there: HashSet<_> = entries
+            .iter()
+            .zip(found)
+            .filter_map(|(entry, found)| found.then_some(entry))
+            .collect();
         for request in of_lane {
             match &request.entry {
-                Some(entry) if is_there(request) => {
+                Some(entry) if there.contains(entry) => {
                     present.push((request.connection, lane, entry.clone()));
                 }
                 _ => lost.push(request.clone()),

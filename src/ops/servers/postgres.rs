@@ -75,6 +75,11 @@ impl Postgres {
         )
     }
 
+    /// The id of its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Waits for its end, which nobody asked for.
     pub async fn ended(&mut self) -> io::Result<std::process::ExitStatus> {
         self.process.ended().await

@@ -27,6 +27,8 @@ const SOCKET: &str = "redis.sock";
 pub enum Keeps {
     /// Nothing.
     Nothing,
+    /// All but the last second, as with `appendonly yes` in production.
+    AlmostEverything,
     /// All that it answered to.
     Everything,
 }
@@ -92,9 +94,10 @@ async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
     let failed = || ServerError::while_doing("write the log of Redis");
     let written = std::fs::File::create(&log).map_err(failed())?;
     let errors = written.try_clone().map_err(failed())?;
-    let appends = match keeps {
-        Keeps::Nothing => "no",
-        Keeps::Everything => "yes",
+    let (appends, flushes) = match keeps {
+        Keeps::Nothing => ("no", "no"),
+        Keeps::AlmostEverything => ("yes", "everysec"),
+        Keeps::Everything => ("yes", "always"),
     };
     let mut command = leash::command(NAME, StopBy::Term);
     command
@@ -113,7 +116,7 @@ async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
             "--appendonly",
             appends,
             "--appendfsync",
-            "always",
+            flushes,
         ])
         .stdout(written)
         .stderr(errors);
