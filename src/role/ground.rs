@@ -15,7 +15,6 @@ use crate::{
     },
     clock::Clock,
     config::{AccessLinkClient, Config, ServiceUrl},
-    exit::{Code, WithExit},
     job::{due::Pace, request::Desk},
     queue::{
         ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, RedisFault, permits::QuotaConfig,
@@ -187,15 +186,9 @@ pub async fn connect_postgres(config: &Config, url: &ServiceUrl) -> anyhow::Resu
     let is_away = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
     let store = wait_for(config.startup.wait.get(), connect, is_away).await?;
     if !config.database.allow_unsafe {
-        store.check_durability().await.exit(
-            Code::PostgresUnsuitable,
-            "set fsync = on in postgresql.conf, or database.allow_unsafe = true for a test",
-        )?;
+        store.check_durability().await?;
     }
-    store.check_schema().await.exit(
-        Code::Schema,
-        "run `polar-sync migrate` of the newest version in use",
-    )?;
+    store.check_schema().await?;
     Ok(store)
 }
 

@@ -23,7 +23,7 @@ async fn good_lines_are_imported_and_bad_ones_told_with_their_numbers() {
         r#"{"user_id":"d","polar_user_id":5,"access_token":"canary-12"}"#,
     ];
     let said = desk.feed("users import -", &lines.join("\n")).await;
-    said.failed(17, "8 lines of - were not imported");
+    said.failed(17, "8 lines of - not imported");
     for expected in [
         "line 4: access_token has to have 1 to 4096",
         "line 5: it has a field that is not known",

@@ -97,9 +97,10 @@ impl Tally {
         if bad == 0 {
             return Ok(());
         }
+        let lines = if bad == 1 { "line" } else { "lines" };
         Err(Failure::new(
             Code::Refused,
-            format!("{bad} lines of {} were not imported", file.display()),
+            format!("{bad} {lines} of {} not imported", file.display()),
             "correct the lines that are listed and import them; the others are done",
         )
         .into())
