@@ -125,11 +125,10 @@ pub async fn connect(
     replace: Replace,
     first_sync: &NewRequest,
 ) -> Result<Connected, ConnectError> {
-    match store_tokens(store, keyring, new, replace, first_sync).await {
+    let stored = || store_tokens(store, keyring, new, replace, first_sync);
+    match stored().await {
         // Somebody else connected the same user or account just now: what they made decides.
-        Err(ConnectError::Store(error)) if error.is_conflict() => {
-            store_tokens(store, keyring, new, replace, first_sync).await
-        }
+        Err(ConnectError::Store(error)) if error.is_conflict() => stored().await,
         result => result,
     }
 }

@@ -25,13 +25,7 @@ async fn no_token_and_no_heart_rate_is_in_logs_metrics_redis_or_errors() {
         world.spawn_logged("scheduler"),
         world.spawn_logged("worker"),
     );
-    world
-        .until(
-            "the first run",
-            "SELECT least(count(*), 1) FROM api_v1.sync_runs WHERE finished_at IS NOT NULL",
-            1,
-        )
-        .await;
+    world.until_a_run_ended().await;
     world
         .xadd("interactive", r#"{"v":1,"user_id":"user_001"}"#)
         .await;

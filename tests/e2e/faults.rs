@@ -67,13 +67,7 @@ async fn a_broken_answer_now_and_then_loses_nothing(#[case] action: serde_json::
     world.connect(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
     // A blocked transaction waits for minutes; an interactive request tries again at once.
-    world
-        .until(
-            "a first run",
-            "SELECT least(count(*), 1) FROM api_v1.sync_runs WHERE finished_at IS NOT NULL",
-            1,
-        )
-        .await;
+    world.until_a_run_ended().await;
     world
         .until_true("ledger and Postgres to agree", async || {
             if world.differences().await.is_empty() {

@@ -4,9 +4,6 @@ use serde_json::json;
 
 use super::world::World;
 
-/// Ended runs, capped at one.
-const A_RUN: &str = "SELECT least(count(*), 1) FROM api_v1.sync_runs WHERE finished_at IS NOT NULL";
-
 /// Faults of this action at every matching request, until they are removed.
 async fn always(world: &World, operation: &str, action: serde_json::Value) {
     let fault = json!({ "op": operation, "times": null, "action": action });
@@ -54,7 +51,7 @@ async fn a_server_that_forgets_its_transactions_is_not_asked_without_end() {
     .await;
     world.connect(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
-    world.until("a first run", A_RUN, 1).await;
+    world.until_a_run_ended().await;
     assert!(world.sim.requests("exercise.create").await <= 3);
     // The other kinds had their turn.
     world
@@ -79,7 +76,7 @@ async fn a_transaction_that_lists_nothing_is_not_committed() {
     always(&world, "exercise.list", nothing).await;
     world.connect(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
-    world.until("a first run", A_RUN, 1).await;
+    world.until_a_run_ended().await;
     assert_eq!(world.sim.requests("exercise.commit").await, 0);
     worker.stop().await;
     scheduler.stop().await;
@@ -103,7 +100,7 @@ async fn a_commit_that_failed_waits_for_the_brake() {
             1,
         )
         .await;
-    world.until("a first run", A_RUN, 1).await;
+    world.until_a_run_ended().await;
     worker.stop().await;
     world.sim.delete("/faults").await;
     let commits = world.sim.requests("exercise.commit").await;

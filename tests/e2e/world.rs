@@ -246,6 +246,12 @@ impl World {
             .await;
     }
 
+    /// Waits until a run has ended.
+    pub(crate) async fn until_a_run_ended(&self) {
+        let ended = "SELECT least(count(*), 1) FROM api_v1.sync_runs WHERE finished_at IS NOT NULL";
+        self.until("a first run", ended, 1).await;
+    }
+
     /// Waits until a condition holds.
     pub(crate) async fn until_true(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
