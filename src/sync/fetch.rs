@@ -308,8 +308,10 @@ async fn fetch_part(
         version: item.version.clone(),
         part: name.clone(),
     };
-    // Only a body is as good as fetched: where there was none, there may be one by now.
-    let kept = if stored.get(&key) == Some(&Held::Body) {
+    // Only a body is as good as fetched: where there was none, there may be one by now. A list of series
+    // is none of these: its URLs are those of the transaction that it was read in.
+    let is_kept = stored.get(&key) == Some(&Held::Body) && *part != ItemPart::Samples;
+    let kept = if is_kept {
         let connection = run.lease.connection_id;
         raw_latest::body(run.store, connection, address.kind.into(), &key).await?
     } else {

@@ -93,6 +93,36 @@ async fn a_worker_frozen_beyond_its_lease_writes_nothing_afterwards() {
         world.number("SELECT count(*) FROM polar_sync.change").await,
         changes
     );
+    world.assert_content(FIRST_ACCOUNT).await;
+    heir.stop().await;
+    scheduler.stop().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_commit_that_arrives_after_its_transactions_life_loses_nothing(
+    #[values("no-op-404", "no-op-204", "deletes")] late_put: &str,
+) {
+    let world = short_lived(&["--switch", &format!("late_put={late_put}")]).await;
+    let fault = hold(&world, "exercise.commit", "before").await;
+    world.connect(1).await;
+    let scheduler = world.spawn("scheduler");
+    let frozen = world.spawn("worker");
+    held(&world, &fault).await;
+    frozen.signal("-STOP").await;
+    world.sim.post("/clock", json!({ "advance_s": 20 })).await;
+    let exercise = json!({ "duration_s": 60, "sport": "RUNNING" });
+    world.sim.post("/users/10000001/exercises", exercise).await;
+    world
+        .sim
+        .post(&format!("/faults/{fault}/release"), json!({}))
+        .await;
+    let heir = world.spawn("worker");
+    world.until_in_step().await;
+    world.assert_content(FIRST_ACCOUNT).await;
+    frozen.signal("-CONT").await;
+    assert_eq!(frozen.stop().await, Some(0));
+    world.until_in_step().await;
     heir.stop().await;
     scheduler.stop().await;
 }
@@ -108,6 +138,7 @@ async fn a_flush_of_redis_loses_nothing() {
     let exercise = json!({ "duration_s": 60, "sport": "RUNNING" });
     world.sim.post("/users/10000001/exercises", exercise).await;
     world.until_in_step().await;
+    world.assert_content(FIRST_ACCOUNT).await;
     worker.stop().await;
     scheduler.stop().await;
 }
@@ -127,6 +158,7 @@ async fn restarts_of_redis_and_postgres_lose_nothing() {
         .post(&format!("/faults/{fault}/release"), json!({}))
         .await;
     world.until_in_step().await;
+    world.assert_content(FIRST_ACCOUNT).await;
     world.assert_honest().await;
     worker.stop().await;
     scheduler.stop().await;
