@@ -12,8 +12,9 @@ use super::fingerprint::Feed;
 /// The most decimals that are tried.
 const DECIMALS_MAX: i32 = 6;
 
-/// A value may differ by this much from what was given, in the unit in which decimals are counted.
-const EXACTNESS: f64 = 1e-6;
+/// A value may differ by this much from what was given, in the unit in which decimals are counted: far
+/// less than the last decimal that is tried, far more than the rounding of a change of unit.
+const EXACTNESS: f64 = 1e-9;
 
 /// Values as they are stored; `None` is a gap.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +173,12 @@ mod tests {
         assert_eq!(heart_rate(&[Some(5_995.100_097_656_25)]), "single");
         assert_eq!(heart_rate(&[Some(5_995.100_097_656_251)]), "double");
         assert_eq!(heart_rate(&[Some(f64::INFINITY)]), "single");
+    }
+
+    #[test]
+    fn the_last_decimal_is_not_rounded_away() {
+        let value = Some(-1_938.660_619);
+        assert_eq!(decode(&encode(SeriesType::Cadence, &[value])), [value]);
     }
 
     #[test]
