@@ -196,12 +196,7 @@ impl Listed {
 
     /// Whether an earlier transaction left this part here.
     pub(super) fn was_stored(&self, part: &RawPart) -> bool {
-        let key = RawKey {
-            item: part.item.clone(),
-            version: part.version.clone(),
-            part: part.part.clone(),
-        };
-        self.stored.contains_key(&key)
+        self.stored.contains_key(&part.key())
     }
 
     /// What is listed and not durable, without what an operator gave up; and why the first of it is

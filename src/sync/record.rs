@@ -126,11 +126,7 @@ async fn store_rows(
         }
         // Only what was here before can have been in quarantine.
         for part in row.raw.iter().filter(|part| listed.was_stored(part)) {
-            let key = raw::RawKey {
-                item: part.item.clone(),
-                version: part.version.clone(),
-                part: part.part.clone(),
-            };
+            let key = part.key();
             if row.quarantine.iter().all(|body| body.key != key) {
                 raw::quarantine_resolve(tx, connection, kind, &key).await?;
             }
