@@ -15,4 +15,6 @@ mod life_cycle;
 mod oauth;
 mod population;
 mod quota;
+mod receiver;
 mod users;
+mod webhooks;

@@ -17,6 +17,8 @@ const CODE_LIFE_S: i64 = 600;
 #[derive(Debug)]
 pub(crate) struct Grants {
     rng: Rng,
+    /// No code is issued twice, not even by a simulator that is started again: clients remember those they exchanged.
+    start: String,
     consents: u64,
     codes: HashMap<String, Code>,
     tokens: HashMap<String, Token>,
@@ -73,10 +75,11 @@ pub(crate) struct Bearer {
 }
 
 impl Grants {
-    /// Nothing issued yet; the seed decides the texts of codes and tokens.
+    /// Nothing issued yet; the seed decides the texts of tokens.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rng: Rng::of(&[seed, 0xA7]),
+            start: uuid::Uuid::new_v4().simple().to_string(),
             consents: 0,
             codes: HashMap::new(),
             tokens: HashMap::new(),
@@ -91,7 +94,7 @@ impl Grants {
         redirect_uri: Option<String>,
         now: Timestamp,
     ) -> String {
-        let code = self.random_text("code");
+        let code = format!("{}-{}", self.random_text("code"), self.start);
         self.consents += 1;
         let consent = self.consents;
         let grant = Code {

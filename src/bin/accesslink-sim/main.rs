@@ -4,7 +4,7 @@
 //! Between them is the state ([`sim`]) with the world ([`world`]): people, their data, and the life of
 //! transactions. Deterministic from `--seed` and `--start`. What nobody knows about the real service is a switch
 //! ([`switches`]); what can go wrong is a fault ([`faults`]); what was offered, served and deleted is in the
-//! [`ledger`]. The program shares no types with its clients, so that a misunderstanding cannot pass on both sides.
+//! [`ledger`]. New data is announced to the client's webhook ([`webhooks`]). The program shares no types with its clients, so that a misunderstanding cannot pass on both sides.
 
 mod api;
 mod clock;
@@ -18,6 +18,7 @@ mod sim;
 mod stats;
 mod switches;
 mod violations;
+mod webhooks;
 mod world;
 
 use std::io::Write as _;
@@ -36,6 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::sim::{Settings, Sim};
 use crate::switches::Switches;
+use crate::webhooks::Webhooks;
 use crate::world::Profile;
 
 /// A simulator of Polar AccessLink v3.
@@ -94,11 +96,15 @@ async fn main() -> anyhow::Result<()> {
     let control = bind(cli.control).await?;
     let (api_at, control_at) = (api.local_addr()?, control.local_addr()?);
     let exit_on_stdin_close = cli.exit_on_stdin_close;
-    let sim = Arc::new(Sim::new(settings(cli, api_at)?).context("build the world")?);
+    let (webhooks, outbox) =
+        Webhooks::new(cli.seed).context("build the HTTP client of webhooks")?;
+    let sim = Sim::new(settings(cli, api_at)?, webhooks).context("build the world")?;
+    let sim = Arc::new(sim);
     announce(api_at, control_at)?;
     tokio::select! {
         served = serve(api, api::router(sim.clone())) => served,
-        served = serve(control, control::router(sim)) => served,
+        served = serve(control, control::router(sim.clone())) => served,
+        () = webhooks::run(&sim, outbox) => Ok(()),
         ended = end(exit_on_stdin_close) => ended,
     }
 }

@@ -14,6 +14,7 @@ use crate::quota::{Quota, Reading, Users};
 use crate::stats::Stats;
 use crate::switches::{Switches, UrlOrigin};
 use crate::violations::Violations;
+use crate::webhooks::Webhooks;
 use crate::world::account::Account;
 use crate::world::item::Setting;
 use crate::world::person::{FIRST_POLAR_USER_ID, Person};
@@ -43,6 +44,7 @@ pub(crate) struct Sim {
     pub(crate) faults: Faults,
     pub(crate) stats: Stats,
     pub(crate) violations: Violations,
+    pub(crate) webhooks: Webhooks,
     pub(crate) grants: Mutex<Grants>,
     /// Whether every token answers 401 just now, whoever it belongs to.
     pub(crate) all_revoked: AtomicBool,
@@ -64,7 +66,7 @@ pub(crate) struct Origins<'a> {
 
 impl Sim {
     /// The simulated world at its start.
-    pub(crate) fn new(settings: Settings) -> Result<Self, jiff::Error> {
+    pub(crate) fn new(settings: Settings, webhooks: Webhooks) -> Result<Self, jiff::Error> {
         let start_at = settings.start_at;
         let zones = Zones::around(start_at.to_zoned(jiff::tz::TimeZone::UTC).date())?;
         let sim = Self {
@@ -72,6 +74,7 @@ impl Sim {
             faults: Faults::new(settings.seed),
             stats: Stats::default(),
             violations: Violations::default(),
+            webhooks,
             grants: Mutex::new(Grants::new(settings.seed)),
             all_revoked: AtomicBool::new(false),
             zones,
@@ -117,7 +120,8 @@ impl Sim {
             .clone()
     }
 
-    /// Works on one account as it is at this moment: what is due has been uploaded, what is over is disbanded.
+    /// Works on one account as it is at this moment: what is due has been uploaded, what is over is disbanded. Then
+    /// the webhook is told what is new.
     pub(crate) fn with_account<T>(
         &self,
         polar_user_id: u64,
@@ -134,10 +138,25 @@ impl Sim {
         work: impl FnOnce(&mut Account, Timestamp, &Switches) -> T,
     ) -> T {
         let (now, switches) = (self.clock.now(), self.switches());
-        let mut account = lock(account);
-        account.transactions_expire(now, switches.transaction_life_s);
-        account.uploads_due(now, &switches);
-        work(&mut account, now, &switches)
+        let (result, user, news) = {
+            let mut account = lock(account);
+            account.transactions_expire(now, switches.transaction_life_s);
+            account.uploads_due(now, &switches);
+            let result = work(&mut account, now, &switches);
+            (result, account.person.polar_user_id, account.take_news())
+        };
+        if !news.is_empty() {
+            let origin = self.origins(&switches).www;
+            self.webhooks.announce(user, &news, origin, now, &switches);
+        }
+        result
+    }
+
+    /// Uploads what is due in all accounts, so that whoever begins to listen hears only of what comes later.
+    pub(crate) fn upload_everything_due(&self) {
+        for account in self.accounts() {
+            self.with(&account, |_, _, _| ());
+        }
     }
 
     /// Registers an account and counts it for the quota.

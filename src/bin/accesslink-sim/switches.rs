@@ -120,6 +120,18 @@ switches! {
         night_clock: NightClock { StartOffset = "start-offset", Wall = "wall" }
         /// Origin of the URLs in answers: the simulator's own, or Polar's hosts.
         url_origin: UrlOrigin { Own = "own", Polar = "polar" }
+        /// What the list of webhooks answers when there is none.
+        webhook_none: WebhookNone { Empty = "empty", NoContent = "204" }
+        /// Whether a changed webhook is answered in a list or alone.
+        webhook_patch: WebhookPatch { List = "list", Object = "object" }
+        /// Whether a ping carries a signature.
+        webhook_ping: WebhookPing { Unsigned = "unsigned", Signed = "signed" }
+        /// Which answers of the receiver count as good.
+        webhook_accepts: WebhookAccepts { Ok = "200", AnySuccess = "2xx" }
+        /// Form of the errors of webhook calls: as seen, or as documented.
+        webhook_error: WebhookErrorForm { Wrapped = "wrapped", Flat = "flat" }
+        /// How often each event is delivered; a silent webhook looks healthy and delivers none.
+        webhook_events: WebhookEvents { Once = "once", Twice = "twice", Silent = "silent" }
     }
     numbers {
         /// Seconds from the create until a transaction is disbanded.
@@ -134,6 +146,8 @@ switches! {
         exercises_days = 30
         /// Days during which nights and recharges are there.
         nights_days = 28
+        /// Days without a successful delivery after which a failing webhook is deactivated.
+        webhook_failing_days = 7
     }
 }
 

@@ -52,8 +52,8 @@ pub(super) fn check(exchange: &Exchange, switches: &Switches) -> Result<(), Answ
     let error = |status| Err(Answer::error(status, switches));
     match call {
         Call::ConsentPage | Call::Consent | Call::Token | Call::Unknown => return Ok(()),
-        Call::Notifications if is_client(sim, head) => return Ok(()),
-        Call::Notifications => return error(StatusCode::UNAUTHORIZED),
+        Call::Notifications | Call::Webhook(_) if is_client(sim, head) => return Ok(()),
+        Call::Notifications | Call::Webhook(_) => return error(StatusCode::UNAUTHORIZED),
         _ => {}
     }
     let Some(bearer) = bearer(sim, head) else {

@@ -13,6 +13,7 @@ pub(super) enum Call {
     User(u64),
     Deregister(u64),
     Notifications,
+    Webhook(WebhookCall),
     Create(Kind, u64),
     List(Kind, u64, u64),
     Commit(Kind, u64, u64),
@@ -42,6 +43,17 @@ pub(super) enum Resource {
     SampleList,
 }
 
+/// What is done with the client's webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WebhookCall {
+    Create,
+    List,
+    Update(String),
+    Delete(String),
+    Activate,
+    Deactivate,
+}
+
 impl Call {
     /// The call that this method and path mean. A slash at the end is allowed.
     pub(super) fn parse(method: &str, path: &str) -> Self {
@@ -51,6 +63,9 @@ impl Call {
             ("POST", ["oauth2", "authorization"]) => Some(Self::Consent),
             ("POST", ["v2", "oauth2", "token"]) => Some(Self::Token),
             ("GET", ["v3", "notifications"]) => Some(Self::Notifications),
+            (method, ["v3", "webhooks", rest @ ..]) => {
+                WebhookCall::parse(method, rest).map(Self::Webhook)
+            }
             ("POST", ["v3", "users"]) => Some(Self::Register),
             ("GET", ["v3", rest @ ..]) => Self::parse_get(rest),
             ("DELETE", ["v3", "users", user]) => number(user).map(Self::Deregister),
@@ -113,6 +128,7 @@ impl Call {
             Self::User(_) => "users.get",
             Self::Deregister(_) => "users.delete",
             Self::Notifications => "notifications",
+            Self::Webhook(call) => call.op(),
             Self::Create(kind, _) => [
                 "exercise.create",
                 "activity.create",
@@ -156,7 +172,18 @@ impl Call {
 
     /// Whether a body comes with the request that matters.
     pub(super) fn has_body(&self) -> bool {
-        matches!(self, Self::Consent | Self::Token | Self::Register)
+        matches!(
+            self,
+            Self::Consent
+                | Self::Token
+                | Self::Register
+                | Self::Webhook(WebhookCall::Create | WebhookCall::Update(_))
+        )
+    }
+
+    /// Whether the call is about the client's webhook.
+    pub(super) fn is_of_webhooks(&self) -> bool {
+        matches!(self, Self::Webhook(_))
     }
 
     /// Whether the call counts on the windows of the client: the OAuth host does not.
@@ -175,8 +202,34 @@ impl Call {
                 | Self::User(_)
                 | Self::Deregister(_)
                 | Self::Notifications
+                | Self::Webhook(_)
                 | Self::Unknown
         )
+    }
+}
+
+impl WebhookCall {
+    fn parse(method: &str, segments: &[&str]) -> Option<Self> {
+        match (method, segments) {
+            ("POST", []) => Some(Self::Create),
+            ("GET", []) => Some(Self::List),
+            ("POST", ["activate"]) => Some(Self::Activate),
+            ("POST", ["deactivate"]) => Some(Self::Deactivate),
+            ("PATCH", [id]) => Some(Self::Update((*id).to_owned())),
+            ("DELETE", [id]) => Some(Self::Delete((*id).to_owned())),
+            _ => None,
+        }
+    }
+
+    fn op(&self) -> &'static str {
+        match self {
+            Self::Create => "webhooks.create",
+            Self::List => "webhooks.list",
+            Self::Update(_) => "webhooks.update",
+            Self::Delete(_) => "webhooks.delete",
+            Self::Activate => "webhooks.activate",
+            Self::Deactivate => "webhooks.deactivate",
+        }
     }
 }
 
@@ -273,5 +326,8 @@ mod tests {
             "unknown"
         );
         assert_eq!(op("DELETE", "/v3/exercises"), "unknown");
+        assert_eq!(op("POST", "/v3/webhooks/activate"), "webhooks.activate");
+        assert_eq!(op("PATCH", "/v3/webhooks/activate"), "webhooks.update");
+        assert_eq!(op("GET", "/v3/webhooks/1"), "unknown");
     }
 }

@@ -17,6 +17,7 @@ mod receipt;
 mod spoil;
 mod transactions;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,9 +83,12 @@ async fn handle(State(sim): State<Arc<Sim>>, request: Request) -> Response {
         path: exchange.head.uri.path(),
     };
     match exchange.sim.faults.hit(subject) {
-        Some(hit) if hit.only_waits() => {
-            // A request that waits here has been sent: it takes effect even if its caller dies meanwhile.
-            let answer = tokio::spawn(exchange.answer(Some(hit)));
+        // A request that waits here has been sent: it takes effect even if its caller dies meanwhile.
+        hit if hit
+            .as_ref()
+            .map_or(exchange.call.is_of_webhooks(), Hit::only_waits) =>
+        {
+            let answer = tokio::spawn(exchange.answer(hit));
             answer
                 .await
                 .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
@@ -98,7 +102,7 @@ impl Exchange {
         let _in_flight = self.sim.stats.begin();
         let reading = self.call.is_metered().then(|| self.sim.count_request());
         let (mut response, receipt) = match hit {
-            None => whole(self.dispatch(reading)),
+            None => whole(self.dispatch(reading).await),
             Some(hit) => self.answer_with_fault(hit, reading).await,
         };
         if let (Some(receipt), Some(user)) = (receipt, self.user) {
@@ -119,16 +123,22 @@ impl Exchange {
         reading: Option<Reading>,
     ) -> (Response, Option<Receipt>) {
         if hit.only_waits() {
-            let early = (hit.when == When::After).then(|| self.dispatch(reading));
+            let early = match hit.when {
+                When::Before => None,
+                When::After => Some(self.dispatch(reading).await),
+            };
             match hit.action {
                 Action::Delay { ms } => tokio::time::sleep(Duration::from_millis(ms)).await,
                 _ => hit.wait_for_release().await,
             }
-            return whole(early.unwrap_or_else(|| self.dispatch(reading)));
+            return whole(match early {
+                Some(answer) => answer,
+                None => self.dispatch(reading).await,
+            });
         }
         // Reading has no effect that could be withheld, so there is always an answer to spoil.
         let answer = if hit.when == When::After || self.head.method == Method::GET {
-            self.dispatch(reading)
+            self.dispatch(reading).await
         } else {
             Answer::empty(StatusCode::OK)
         };
@@ -145,7 +155,7 @@ impl Exchange {
         )
     }
 
-    fn dispatch(&self, reading: Option<Reading>) -> Answer {
+    async fn dispatch(&self, reading: Option<Reading>) -> Answer {
         let switches = self.sim.switches();
         if let Some(reading) = reading.filter(|reading| reading.refused) {
             if reading.closed_for_ms > CLOSED_GRACE_MS {
@@ -173,6 +183,8 @@ impl Exchange {
             | Call::Night(_)
             | Call::Recharges
             | Call::Recharge(_) => nights::answer(self),
+            // Boxed: it alone waits for somebody, and the future of every other call stays small.
+            Call::Webhook(call) => Box::pin(webhooks::answer(self, call)).await,
             Call::Unknown => {
                 let path = format!("{} {}", self.head.method, self.head.uri.path());
                 self.sim.violations.add(violations::UNKNOWN_PATH, path);

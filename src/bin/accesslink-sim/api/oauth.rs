@@ -100,7 +100,8 @@ fn page(exchange: &Exchange, query: &[u8]) -> String {
         );
     }
     format!(
-        "<!DOCTYPE html><html><head><title>Polar Flow (simulated)</title></head><body>\
+        "<!DOCTYPE html><html><head><title>Polar Flow (simulated)</title>\
+         <link rel=\"icon\" href=\"data:,\"></head><body>\
          <h1>Share your training data?</h1><form method=\"post\" action=\"/oauth2/authorization\">\
          {carried}<p><select name=\"account\">{accounts}</select></p>\
          <button name=\"decision\" value=\"allow\">Allow</button> \

@@ -8,6 +8,7 @@ mod body;
 mod faults;
 mod process;
 mod uploads;
+mod webhook;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +64,9 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/faults/{id}", delete(faults::remove))
         .route("/faults/{id}/release", post(faults::release))
         .route("/faults/{id}/held", get(faults::held))
+        .route("/webhook", get(webhook::show))
+        .route("/webhook/await", get(webhook::wait))
+        .route("/webhook/events", post(webhook::send))
         .with_state(sim)
 }
 

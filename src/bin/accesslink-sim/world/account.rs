@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 
 use super::item::{Content, Item, Kind, Revision, State};
+use super::news::News;
 use super::night::Night;
 use super::person::{FIRST_POLAR_USER_ID, Person, Topic};
 use super::plan::Profile;
@@ -29,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) nights: BTreeMap<Date, NightRecord>,
     pub(crate) transactions: Transactions,
     pub(super) uploads: Uploads,
+    /// What was uploaded and not yet told to anybody.
+    pub(super) news: Vec<News>,
     next_id: u64,
 }
 
@@ -66,6 +69,7 @@ impl Account {
             nights: BTreeMap::new(),
             transactions: Transactions::starting_at(number * IDS_AN_ACCOUNT),
             uploads: Uploads::default(),
+            news: Vec::new(),
             next_id: FIRST_ITEM_ID + number * IDS_AN_ACCOUNT,
             person,
         }
@@ -108,7 +112,9 @@ impl Account {
             offered: 0,
             is_hidden: false,
         });
-        items.len() - 1
+        let index = items.len() - 1;
+        self.tell_of_item(kind, index);
+        index
     }
 
     /// Offers a changed version of an item. It always is later than the one before.
@@ -128,6 +134,7 @@ impl Account {
         }
         let at = at.max(latest.version_at + SignedDuration::from_secs(1));
         item.revisions.push(Revision::new(id, at, content));
+        self.tell_of_item(kind, index);
     }
 
     /// Place of the item that has this id in its newest revision.
@@ -144,6 +151,7 @@ impl Account {
 
     /// Adds a night, or scores it again where it is there already.
     pub(crate) fn put_night(&mut self, night: Night) {
+        self.tell(News::Sleep(night.date));
         if let Some(record) = self.nights.get_mut(&night.date) {
             record.night = night;
             record.revision += 1;

@@ -5,7 +5,7 @@
 //! callers pass in; nothing here reads a clock.
 //!
 //! To add a kind of data: a file with its content and bodies, a place in [`account::Account`], its uploads in
-//! `uploads.rs`, and its counts in the ledger.
+//! `uploads.rs`, what is told of it in `news.rs`, and its counts in the ledger.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -21,6 +21,7 @@ pub(crate) mod body;
 pub(crate) mod exercise;
 mod files;
 pub(crate) mod item;
+pub(crate) mod news;
 pub(crate) mod night;
 pub(crate) mod parts;
 pub(crate) mod person;
@@ -37,4 +38,4 @@ pub(crate) mod zone;
 
 pub(crate) use plan::Profile;
 pub(crate) use rng::Rng;
-pub(crate) use text::instant_ms;
+pub(crate) use text::{instant_ms, instant_s};

@@ -46,6 +46,8 @@ impl Account {
         self.uploads.next_at = next_sync(start_at, now);
         if !std::mem::replace(&mut self.uploads.was_registered, true) {
             self.upload_month(now, self.profile.days(days), switches);
+            // It was there before the client was: nobody is told.
+            self.news.clear();
         }
     }
 
