@@ -4,7 +4,7 @@ export SQLX_OFFLINE ?= true
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench sqlx sqlx-check lint fmt fmt-check doc deny services
+.PHONY: help demo test check bench sqlx sqlx-check lint fmt fmt-check doc deny services test-tools
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: services ## Sync simulated users from nothing to rows (ARGS="--exit --user
 	cargo build --release --locked --bins
 	$(TARGET)/release/polar-sync demo $(ARGS)
 
-test: services ## Install what is missing and run the whole suite
+test: services test-tools ## Install what is missing and run the whole suite
 	scripts/run-tests $(ARGS)
 
 check: fmt-check lint doc deny sqlx-check test ## All that must hold before a change is merged
@@ -44,3 +44,6 @@ deny: ## Check dependencies: bans, licenses, sources
 
 services: ## Install PostgreSQL and Redis where they are missing
 	scripts/install-services
+
+test-tools: ## Install Chromium and schemathesis, for tests, where they are missing
+	scripts/install-test-tools $(TARGET)/schemathesis

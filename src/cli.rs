@@ -5,14 +5,15 @@
 //! To add a command: its arguments here, a variant of [`Command`] with the first line of its help, an
 //! arm in `main.rs`, and a row in the README.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
     config::Setting,
-    model::{ConnectionState, Detail, Kind, Lane, UserId},
+    model::{ConnectionState, Detail, Kind, Lane, Scope, UserId},
 };
 
 /// Keeps Postgres in step with Polar AccessLink for every connected user.
@@ -53,7 +54,9 @@ pub enum Command {
     Worker,
     /// Decide who is due, and number the changes; one leads, others stand by.
     Scheduler,
-    /// Worker and scheduler in one process.
+    /// Answer HTTP calls: connect users, trigger syncs, read what is stored.
+    Api,
+    /// Worker, scheduler and api in one process.
     All,
     /// Bring the schema of Postgres up to date.
     Migrate,
@@ -75,6 +78,12 @@ pub enum Command {
     /// Record and list the keys that seal tokens.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make, list and revoke keys to the HTTP interface.
+    #[command(subcommand)]
+    ApiKeys(ApiKeysCommand),
+    /// Make, show, activate and delete the webhook by which Polar tells of new data.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Check or show the configuration in force.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -106,7 +115,9 @@ pub enum Role {
     Worker,
     /// Decides who is due.
     Scheduler,
-    /// Both in one process.
+    /// Answers HTTP calls.
+    Api,
+    /// All three in one process.
     All,
     /// Brings the schema up to date.
     Migrate,
@@ -287,6 +298,73 @@ pub enum KeysCommand {
     List,
 }
 
+/// `api-keys`.
+#[derive(Debug, Subcommand)]
+pub enum ApiKeysCommand {
+    /// Make a key, and print it: it is shown this once.
+    Create(ApiKeysCreateArgs),
+    /// List keys with what they allow and when they were last used.
+    List,
+    /// Revoke a key: from now on it lets nobody in.
+    Revoke(ApiKeysRevokeArgs),
+}
+
+/// `api-keys create`.
+#[derive(Debug, Args)]
+pub struct ApiKeysCreateArgs {
+    /// What you call it, for example the name of the platform.
+    #[arg(value_parser = text::<100>)]
+    pub name: String,
+    /// What it allows: read, sync, connect, or admin, which is everything.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "read,sync,connect",
+        value_name = "SCOPE"
+    )]
+    pub scopes: Vec<Scope>,
+}
+
+/// `api-keys revoke`.
+#[derive(Debug, Args)]
+pub struct ApiKeysRevokeArgs {
+    /// The name of the key, or its id.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `webhook`.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Make the webhook: Polar pings the api role at once, so start that first.
+    Create(WebhookCreateArgs),
+    /// Show the webhook as Polar and we know it.
+    Status,
+    /// Have Polar send events again that stopped to be answered.
+    Activate,
+    /// Delete the webhook: users are polled as often as without one.
+    Delete(WebhookDeleteArgs),
+}
+
+/// `webhook create`.
+#[derive(Debug, Args)]
+pub struct WebhookCreateArgs {
+    /// Where Polar sends events, if not below the public URL of the api.
+    #[arg(long)]
+    pub url: Option<Url>,
+    /// Delete the webhook that there is, and make a new one with a new secret.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `webhook delete`.
+#[derive(Debug, Args)]
+pub struct WebhookDeleteArgs {
+    /// What destroys needs a yes.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
 /// `explain USER`.
 pub type ExplainArgs = UserArgs;
 
@@ -302,6 +380,9 @@ pub struct DemoArgs {
     /// End when everything is synced.
     #[arg(long)]
     pub exit: bool,
+    /// Where the HTTP interface listens; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
     /// Multiplies the quota of the simulated Polar; at 1, a month of data takes over an hour.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub quota_scale: u32,

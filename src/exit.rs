@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     config::ConfigError,
+    http::ServeError,
     queue::RedisFault,
     secret::KeyError,
     store::{ConnectError, SchemaError, StoreError, keys::KeysError},
@@ -50,7 +51,7 @@ pub enum Code {
     AddressInUse = 19,
     /// A check found something to look at.
     Warns = 20,
-    /// A check failed.
+    /// A check failed, or Polar gave no answer that a command can go on with.
     Fails = 21,
 }
 
@@ -118,6 +119,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure of an error whose meaning is known.
+    pub fn of(error: impl Into<anyhow::Error>, code: Code, next_step: impl Into<String>) -> Self {
+        Self {
+            code,
+            next_step: next_step.into(),
+            cause: error.into(),
+        }
+    }
+}
+
 /// Gives an error its exit code and next step.
 pub trait WithExit<T> {
     /// Ends the command with `code` when this is an error; `next_step` tells what to do then.
@@ -126,11 +138,7 @@ pub trait WithExit<T> {
 
 impl<T, E: Into<anyhow::Error>> WithExit<T> for Result<T, E> {
     fn exit(self, code: Code, next_step: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|cause| Failure {
-            code,
-            next_step: next_step.into(),
-            cause: cause.into(),
-        })
+        self.map_err(|cause| Failure::of(cause, code, next_step))
     }
 }
 
@@ -198,6 +206,8 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
         of_store(error)?
     } else if let Some(error) = error.downcast_ref::<HealthError>() {
         of_health(error)?
+    } else if let Some(error) = error.downcast_ref::<ServeError>() {
+        of_serve(error)?
     } else if let Some(fault) = error.downcast_ref::<RedisFault>() {
         of_redis(fault)
     } else if let Some(error) = error.downcast_ref::<KeysError>() {
@@ -274,6 +284,15 @@ const fn of_health(error: &HealthError) -> Option<Known> {
             "set telemetry.metrics_listen to a free address",
         )),
         HealthError::Serve(_) => None,
+    }
+}
+
+const fn of_serve(error: &ServeError) -> Option<Known> {
+    match error {
+        ServeError::AddressInUse { .. } | ServeError::Listen { .. } => {
+            Some((Code::AddressInUse, "set api.listen to a free address"))
+        }
+        ServeError::Serve(_) => None,
     }
 }
 

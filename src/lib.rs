@@ -1,16 +1,17 @@
 //! polar-sync keeps Postgres in step with Polar AccessLink for every connected user.
 //!
-//! A scheduler and other platforms put sync jobs on Redis, one user each. Stateless workers take
-//! them, run AccessLink's transactions (create, list, fetch, commit) and write normalized rows, which
-//! other services read with plain SQL.
+//! A scheduler, Polar's webhook and other platforms put sync jobs on Redis, one user each. Stateless
+//! workers take them, run AccessLink's transactions (create, list, fetch, commit) and write normalized
+//! rows, which other services read with plain SQL or over HTTP.
 //!
 //! ```text
 //!  triggers                                    queue                worker                     readers
-//!   safety interval ─────┐                                 ┌───────── sync ──────────┐
-//!   Polar notification ──┤                                 │ open → fetch →          │
-//!   connect, retry ──────┼─► request ──► Redis Stream ────►│   normalize → record →  │──► api_v1 views,
-//!   CLI enqueue ─────────┘   (Postgres)  (one a lane)      │     commit              │    changes, events
-//!                                ▲            ▲            └──────────┬──────────────┘
+//!   safety interval ─────┐
+//!   Polar notification ──┤                                 ┌───────── sync ──────────┐
+//!   Polar webhook ───────┤                                 │ open → fetch →          │──► api_v1 views,
+//!   HTTP POST sync ──────┼─► request ──► Redis Stream ────►│   normalize → record →  │    changes, events
+//!   connect, retry ──────┤   (Postgres)  (one a lane)      │     commit              │──► HTTP: workouts,
+//!   CLI enqueue ─────────┘       ▲            ▲            └──────────┬──────────────┘    sleep, timeseries
 //!   any platform ── XADD ────────┼────────────┘                 lease │ outcome
 //!                                └────── retry, snooze, rescue ◄── ledger (Postgres)
 //! ```
@@ -52,6 +53,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod exit;
+pub mod http;
 pub mod job;
 pub mod model;
 pub mod normalize;

@@ -62,6 +62,7 @@ async fn dispatch(
     match command {
         Command::Worker => role::worker(config, sources, role::until_told_to_stop()?).await,
         Command::Scheduler => role::scheduler(config, sources, role::until_told_to_stop()?).await,
+        Command::Api => role::api(config, sources, role::until_told_to_stop()?).await,
         Command::All => role::all(config, sources, role::until_told_to_stop()?).await,
         Command::Migrate => ops::migrate::run(config, &mut output).await,
         Command::Enqueue(args) => ops::enqueue::run(config, args, &mut output).await,
@@ -77,6 +78,12 @@ async fn dispatch(
             ops::transactions::run(config, command, &sources.operator(), &mut output).await
         }
         Command::Keys(command) => ops::keys::run(config, &command, &mut output).await,
+        Command::ApiKeys(command) => {
+            ops::api_keys::run(config, command, &sources.operator(), &mut output).await
+        }
+        Command::Webhook(command) => {
+            ops::webhook::run(config, command, &sources.operator(), &mut output).await
+        }
         Command::Config(command) => ops::config::run(&command, &loaded, &mut output),
         Command::Demo(args) => ops::demo::run(&args, &sources.environment, &mut output).await,
     }

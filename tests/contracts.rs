@@ -359,6 +359,7 @@ fn deployments_name_only_settings_that_exist() {
         "deploy/compose.yaml",
         "deploy/compose.demo.yaml",
         "deploy/README.md",
+        "deploy/systemd/polar-sync-api@.service",
         "deploy/systemd/polar-sync-scheduler.service",
         "deploy/systemd/polar-sync-worker@.service",
     ];
@@ -410,6 +411,7 @@ fn deployments_wait_longer_than_a_worker_drains() {
             "deploy/systemd/polar-sync-scheduler.service",
             "TimeoutStopSec=",
         ),
+        ("deploy/systemd/polar-sync-api@.service", "TimeoutStopSec="),
     ];
     for (path, name) in patience {
         let text = read(path);

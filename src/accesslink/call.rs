@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use reqwest::Method;
+use url::Url;
 
 use crate::model::{Detail, Details, TransactionAddress, TransactionalKind};
 
@@ -36,6 +37,14 @@ crate::model::vocabulary! {
         ListNightlyRecharge = "nightly_recharge.list",
         /// Reads which users have data waiting.
         Notifications = "notifications",
+        /// Makes the client's webhook, which Polar pings at once.
+        CreateWebhook = "webhooks.create",
+        /// Reads the client's webhook.
+        ListWebhooks = "webhooks.list",
+        /// Removes the client's webhook.
+        DeleteWebhook = "webhooks.delete",
+        /// Has Polar send events again.
+        ActivateWebhook = "webhooks.activate",
     }
 }
 
@@ -53,7 +62,11 @@ impl Operation {
     pub(super) const fn is_an_act(self) -> bool {
         matches!(
             self,
-            Self::RegisterUser | Self::DeleteUser | Self::CommitTransaction
+            Self::RegisterUser
+                | Self::DeleteUser
+                | Self::CommitTransaction
+                | Self::DeleteWebhook
+                | Self::ActivateWebhook
         )
     }
 }
@@ -214,8 +227,6 @@ impl Call {
     /// Reads one exercise with the details that are wanted. `None` when `hashed_id` is not of the
     /// alphabet of Polar's ids.
     pub fn get_exercise(hashed_id: &str, details: Details) -> Option<Self> {
-        let is_id = (1..=64).contains(&hashed_id.len())
-            && hashed_id.bytes().all(|c| c.is_ascii_alphanumeric());
         let mut path = format!("/v3/exercises/{hashed_id}");
         for (nth, detail) in details.iter().enumerate() {
             let flag = match detail {
@@ -226,7 +237,7 @@ impl Call {
             // Writing to a string cannot fail.
             let _ = write!(path, "{}{flag}=true", if nth == 0 { '?' } else { '&' });
         }
-        is_id.then(|| Self::get(Operation::GetExercise, path))
+        is_id(hashed_id).then(|| Self::get(Operation::GetExercise, path))
     }
 
     /// Lists the nights of the last 28 days.
@@ -247,6 +258,34 @@ impl Call {
         Self::get(Operation::Notifications, "/v3/notifications".to_owned())
     }
 
+    /// Makes the webhook of our client, of which there can be one, for these events.
+    pub fn create_webhook(url: &Url, events: &[&str]) -> Self {
+        let body = serde_json::json!({ "events": events, "url": url.as_str() }).to_string();
+        let path = "/v3/webhooks".to_owned();
+        Self {
+            body: Some(body),
+            ..Self::new(Operation::CreateWebhook, Method::POST, path)
+        }
+    }
+
+    /// Reads the webhook of our client.
+    pub fn list_webhooks() -> Self {
+        Self::get(Operation::ListWebhooks, "/v3/webhooks".to_owned())
+    }
+
+    /// Removes a webhook. `None` when `id` is not of the alphabet of Polar's ids.
+    pub fn delete_webhook(id: &str) -> Option<Self> {
+        let path = format!("/v3/webhooks/{id}");
+        let is_plain = is_id(&id.replace(['-', '_'], ""));
+        is_plain.then(|| Self::new(Operation::DeleteWebhook, Method::DELETE, path))
+    }
+
+    /// Has Polar send events again, after a ping.
+    pub fn activate_webhook() -> Self {
+        let path = "/v3/webhooks/activate".to_owned();
+        Self::new(Operation::ActivateWebhook, Method::POST, path)
+    }
+
     fn get(operation: Operation, path: String) -> Self {
         Self::new(operation, Method::GET, path)
     }
@@ -262,9 +301,23 @@ impl Call {
     }
 }
 
+/// Whether a text is of the alphabet of Polar's ids, so that it can stand in a path.
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_is_deleted_by_an_id_that_can_stand_in_a_path() {
+        let path = |id| Call::delete_webhook(id).map(|call| call.path);
+        assert_eq!(path("abdf-33_x"), Some("/v3/webhooks/abdf-33_x".to_owned()));
+        for id in ["", "..", "a/b", "a?b", "%2e", "a b"] {
+            assert_eq!(path(id), None, "{id}");
+        }
+    }
 
     #[test]
     fn an_exercise_is_asked_for_with_its_details() {

@@ -127,7 +127,8 @@ impl Client {
 
     /// Sends a call; repeats it in place a few times when that is worth it. The creation of a
     /// transaction and its commit are never repeated here: the answer may have been lost after it took
-    /// effect, or a repetition come too late, which only the life cycle can judge.
+    /// effect, or a repetition come too late, which only the life cycle can judge. Nor is the creation of
+    /// the webhook, whose first answer alone holds its secret.
     pub async fn send(
         &self,
         call: &Call,
@@ -135,7 +136,9 @@ impl Client {
         urgency: Urgency,
     ) -> Result<Answer, Error> {
         let sends = match call.operation {
-            Operation::CreateTransaction | Operation::CommitTransaction => 1,
+            Operation::CreateTransaction
+            | Operation::CommitTransaction
+            | Operation::CreateWebhook => 1,
             _ => SENDS_MAX,
         };
         let pauses = backon::ExponentialBuilder::default()

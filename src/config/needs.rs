@@ -32,9 +32,9 @@ pub struct SchedulerNeeds<'a> {
     pub client: AccessLinkClient<'a>,
 }
 
-/// What a worker needs.
+/// What it takes to speak to Polar for users.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkerNeeds<'a> {
+pub struct PolarNeeds<'a> {
     /// Postgres and Redis.
     pub queue: QueueNeeds<'a>,
     /// Our client at Polar, to refresh tokens.
@@ -99,13 +99,14 @@ impl Config {
         )
     }
 
-    /// What `worker` needs, and `all`.
-    pub fn for_worker(&self) -> Result<WorkerNeeds<'_>, ConfigError> {
-        let mut missing = Missing::of("worker");
+    /// What `worker` needs, and whoever else speaks to Polar for users: `api`, `all`, `webhook`. `what` is the
+    /// role or command, for the error.
+    pub fn for_polar(&self, what: &'static str) -> Result<PolarNeeds<'_>, ConfigError> {
+        let mut missing = Missing::of(what);
         let (queue, client) = (self.queue(&mut missing), self.client(&mut missing));
         let keys = self.sealing_keys(&mut missing);
         let needs = queue.zip(client).zip(keys);
-        missing.settle(needs.map(|((queue, client), keys)| WorkerNeeds {
+        missing.settle(needs.map(|((queue, client), keys)| PolarNeeds {
             queue,
             client,
             keys,

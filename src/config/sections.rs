@@ -114,6 +114,12 @@ section! {
         redirect_allow: Vec<RedirectPattern>,
         /// The first key to the HTTP interface.
         bootstrap_key: Option<Secret>,
+        /// Calls a second that one key may make.
+        rate_limit: Count,
+        /// Calls at once.
+        concurrency: Count,
+        /// Longest wait of a caller for a sync.
+        sync_wait: Duration,
     }
 }
 
@@ -142,6 +148,10 @@ section! {
         notifications_every: Duration,
         /// Interval of the transactional kinds while notifications fail.
         interval_without_notifications: Duration,
+        /// Least safety interval of every kind while Polar's webhook works.
+        interval_with_webhook: Duration,
+        /// Between two looks at Polar's notifications while Polar's webhook works.
+        notifications_with_webhook: Duration,
         /// Entries of a lane above which nothing more is moved to it.
         backlog_max: Count,
         /// Safety interval a kind.

@@ -4,7 +4,7 @@ use super::seal::seal;
 use crate::{
     accesslink::oauth::TokenSet,
     config::ReplaceConnection,
-    model::{ConnectionId, UserId},
+    model::{ConnectionId, ConnectionState, UserId},
     secret::{KeyError, Keyring},
     store::{
         Store, StoreError,
@@ -13,6 +13,9 @@ use crate::{
         request::NewRequest,
     },
 };
+
+/// How often somebody else may be faster before it is given up.
+const OVERTAKEN_MAX: u32 = 3;
 
 /// What happens when a connected user comes with another Polar account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +89,12 @@ pub enum ConnectError {
         /// The platform's id.
         user_id: UserId,
     },
+    /// The user, or what the user connected before, is being erased.
+    #[error("user {user_id} is being erased; connect again when that is done")]
+    Erasing {
+        /// The platform's id.
+        user_id: UserId,
+    },
     /// The tokens could not be sealed.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -106,6 +115,14 @@ pub(super) async fn claim(
         return Err(ConnectError::AccountTaken { polar_user_id });
     }
     let existing = store.connection_of_user(user_id).await?;
+    if existing
+        .as_ref()
+        .is_some_and(|row| row.state == ConnectionState::Erasing)
+    {
+        return Err(ConnectError::Erasing {
+            user_id: user_id.clone(),
+        });
+    }
     let is_other = existing
         .as_ref()
         .is_some_and(|row| row.polar_user_id != polar_user_id);
@@ -125,21 +142,33 @@ pub async fn connect(
     replace: Replace,
     first_sync: &NewRequest,
 ) -> Result<Connected, ConnectError> {
-    let stored = || store_tokens(store, keyring, new, replace, first_sync);
-    match stored().await {
-        // Somebody else connected the same user or account just now: what they made decides.
-        Err(ConnectError::Store(error)) if error.is_conflict() => stored().await,
-        result => result,
+    let mut overtaken = 0;
+    loop {
+        match store_tokens(store, keyring, new, replace, first_sync).await {
+            // Somebody else connected or ended the same user or account just now: what they made decides.
+            Err(ConnectError::Store(error)) if error.is_conflict() && overtaken < OVERTAKEN_MAX => {
+            }
+            Ok(None) if overtaken < OVERTAKEN_MAX => {}
+            Ok(None) => {
+                return Err(ConnectError::Erasing {
+                    user_id: new.user_id.clone(),
+                });
+            }
+            Ok(Some(connected)) => return Ok(connected),
+            Err(error) => return Err(error),
+        }
+        overtaken += 1;
     }
 }
 
+/// `None` when the connection ended in the middle of it.
 async fn store_tokens(
     store: &Store,
     keyring: &Keyring,
     new: &NewTokens<'_>,
     replace: Replace,
     first_sync: &NewRequest,
-) -> Result<Connected, ConnectError> {
+) -> Result<Option<Connected>, ConnectError> {
     let existing = claim(store, new.user_id, new.polar_user_id, replace).await?;
     let same = existing
         .as_ref()
@@ -151,7 +180,11 @@ async fn store_tokens(
     let sealed = seal(keyring, connected.id(), new.tokens)?;
     let mut tx = store.begin("connect").await?;
     match connected {
-        Connected::Again(id) => tx.reconnect(id, new.registered, &sealed).await?,
+        Connected::Again(id) => {
+            if !tx.reconnect(id, new.registered, &sealed).await? {
+                return Ok(None);
+            }
+        }
         Connected::New(connection_id) => {
             if let Some(ConnectionRow {
                 connection_id: old, ..
@@ -173,5 +206,5 @@ async fn store_tokens(
     tx.insert_event(&Event::connection_active(new.user_id))
         .await?;
     tx.commit().await?;
-    Ok(connected)
+    Ok(Some(connected))
 }

@@ -8,15 +8,19 @@
 
 mod authorize;
 mod connect;
+mod disconnect;
 mod guard;
 mod refresh;
+mod refuse;
 mod seal;
 mod session;
 mod standing;
 
 pub use authorize::{AuthorizeError, Authorized, Grant, Registration, authorize};
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
+pub use disconnect::{Disconnected, disconnect};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use refresh::RefreshError;
+pub use refuse::refuse_open;
 pub use session::{Access, Session, SessionError};
 pub use standing::{Standing, ask, ask_witness, register};

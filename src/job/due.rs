@@ -40,6 +40,8 @@ impl Default for Pace {
         Self(Arc::new(Mutex::new(PaceRow {
             stretch: 1.0,
             notifications_failing_for: None,
+            notifications_read_before: None,
+            webhook_works: false,
         })))
     }
 }
@@ -60,19 +62,30 @@ impl Pace {
     }
 }
 
-/// The interval of a kind at a pace. While notifications fail, the kinds that they would tell of are
-/// polled more often.
+/// The interval of a kind at a pace. While Polar's webhook works, the kinds that have an event of their own are polled
+/// less often. While it does not and notifications fail too, the kinds that they would tell of are polled more often.
 pub fn effective_interval(pace: PaceRow, schedule: &Schedule, kind: Kind) -> Duration {
     let usual = schedule.interval.of(kind).get();
     let fails = pace
         .notifications_failing_for
         .is_some_and(|failing_for| failing_for >= NOTIFICATIONS_GRACE);
-    let interval = if fails && kind.transactional().is_some() {
+    let interval = if pace.webhook_works && kind.has_event() {
+        usual.max(schedule.interval_with_webhook.get())
+    } else if fails && kind.transactional().is_some() {
         usual.min(schedule.interval_without_notifications.get())
     } else {
         usual
     };
     interval.mul_f64(pace.stretch.max(1.0))
+}
+
+/// The longest interval of a kind at any pace of this stretch.
+pub fn longest_interval(pace: PaceRow, schedule: &Schedule, kind: Kind) -> Duration {
+    let calm = PaceRow {
+        webhook_works: true,
+        ..pace
+    };
+    effective_interval(calm, schedule, kind)
 }
 
 /// The wait after `failures` failures in a row, with `jitter` between 0 and 1: between half of the
@@ -155,12 +168,39 @@ mod tests {
             let pace = PaceRow {
                 stretch: 2.0,
                 notifications_failing_for: Some(Duration::from_secs(failing_s)),
+                notifications_read_before: None,
+                webhook_works: false,
             };
             effective_interval(pace, schedule, kind)
         };
         assert_eq!(interval(60, Kind::Exercise), Duration::from_hours(12));
         assert_eq!(interval(120, Kind::Exercise), Duration::from_hours(2));
         assert_eq!(interval(120, Kind::Sleep), Duration::from_hours(8));
+    }
+
+    #[test]
+    fn what_events_tell_of_is_polled_less_often_and_never_more() {
+        let mut schedule = crate::config::Sources::default()
+            .load()
+            .unwrap()
+            .config
+            .schedule;
+        let pace = PaceRow {
+            stretch: 1.0,
+            notifications_failing_for: None,
+            notifications_read_before: None,
+            webhook_works: true,
+        };
+        for kind in Kind::ALL.iter().copied() {
+            let hours = if kind.has_event() { 24 } else { 4 };
+            let interval = effective_interval(pace, &schedule, kind);
+            assert_eq!(interval, Duration::from_hours(hours), "{kind}");
+        }
+        schedule.interval.sleep = "3d".parse().unwrap();
+        assert_eq!(
+            effective_interval(pace, &schedule, Kind::Sleep),
+            Duration::from_hours(72)
+        );
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The only way to ask for a sync: the request is durable in Postgres first, then a stream entry
 //! wakes a worker. An entry that Redis loses is added again by the scheduler.
 
+use std::time::Duration;
+
 use crate::{
     model::{Cause, ConnectionId, Details, Kind, Lane, TaskId, UserId},
     queue::{Enqueuer, Message},
     store::{Store, StoreError, request::NewRequest},
     telemetry,
 };
+
+/// Whoever hands a request in, which is durable by then, does not wait longer for Redis.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where requests are handed in.
 #[derive(Clone)]
@@ -36,18 +41,66 @@ impl Desk {
         Ok(())
     }
 
+    /// Hands a request in that its asker may send again, because the answer was lost: the same key is the same
+    /// request.
+    pub async fn ask_once(
+        &self,
+        connection: ConnectionId,
+        user_id: &UserId,
+        request: &NewRequest,
+        idempotency_key: &str,
+    ) -> Result<Asked, StoreError> {
+        let mut tx = self.store.begin("request").await?;
+        tx.insert_request(connection, request).await?;
+        match tx
+            .tie_request(connection, request.task_id, idempotency_key)
+            .await
+        {
+            Ok(()) => tx.commit().await?,
+            Err(error) if error.is_conflict() => {
+                drop(tx);
+                let earlier = self.store.request_tied_to(connection, idempotency_key);
+                let (task_id, include) = earlier.await?.ok_or(error)?;
+                return Ok(Asked::Before { task_id, include });
+            }
+            Err(error) => return Err(error),
+        }
+        self.wake(user_id, request.lane, request.cause, request.task_id)
+            .await;
+        Ok(Asked::Now)
+    }
+
     /// Wakes a worker for requests that are durable already. When Redis does not take the entry,
     /// the scheduler adds it later.
     pub async fn wake(&self, user_id: &UserId, lane: Lane, cause: Cause, task_id: TaskId) {
         let message = wake_up(user_id.clone(), cause, task_id);
-        if let Err(error) = self.enqueuer.push(lane, &message).await {
-            tracing::warn!(
-                lane = lane.as_str(),
-                error = telemetry::chain(&error),
-                "Redis did not take a wake-up; the scheduler adds it again"
-            );
-        }
+        let pushed = tokio::time::timeout(WAKE_TIMEOUT, self.enqueuer.push(lane, &message)).await;
+        let error = match pushed {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => telemetry::chain(&error),
+            Err(elapsed) => elapsed.to_string(),
+        };
+        let lane = lane.as_str();
+        tracing::warn!(
+            lane,
+            error,
+            "Redis did not take a wake-up; the scheduler adds it again"
+        );
     }
+}
+
+/// What came of handing in a request that may have been sent before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is in now.
+    Now,
+    /// It was in already.
+    Before {
+        /// The id that it has.
+        task_id: TaskId,
+        /// What it wants to see stored.
+        include: Details,
+    },
 }
 
 /// The message that wakes a worker for a request that is durable already.

@@ -26,6 +26,14 @@ impl Kind {
             Self::Sleep | Self::NightlyRecharge => None,
         }
     }
+
+    /// Whether one of Polar's webhook events is about this kind. Source: AccessLink documentation, "Webhooks".
+    pub const fn has_event(self) -> bool {
+        match self {
+            Self::Exercise | Self::Activity | Self::PhysicalInformation | Self::Sleep => true,
+            Self::NightlyRecharge => false,
+        }
+    }
 }
 
 super::vocabulary! {

@@ -14,6 +14,9 @@ mod kind;
 mod lane;
 mod outcome;
 pub mod record;
+mod resolution;
+mod scope;
+mod sort_order;
 mod transaction;
 mod user_id;
 
@@ -24,6 +27,9 @@ pub use ids::{ConnectionId, RecordId, RunId, TaskId};
 pub use kind::{Kind, TransactionalKind};
 pub use lane::Lane;
 pub use outcome::{DueCause, RunOutcome};
+pub use resolution::Resolution;
+pub use scope::Scope;
+pub use sort_order::SortOrder;
 pub use transaction::TransactionAddress;
 pub use user_id::{InvalidUserId, UserId};
 

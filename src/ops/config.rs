@@ -40,7 +40,9 @@ fn needs(config: &Config, role: Role) -> Result<(), ConfigError> {
         Role::Migrate => config.for_database("migrate").map(drop),
         Role::Scheduler => config.for_scheduler().map(drop),
         // A worker needs all that a scheduler needs.
-        Role::Worker | Role::All => config.for_worker().map(drop),
+        Role::Api => config.for_polar("api").map(drop),
+        Role::Worker => config.for_polar("worker").map(drop),
+        Role::All => config.for_polar("all").map(drop),
     }
 }
 

@@ -66,6 +66,8 @@ struct Listed {
     added_at: Option<Timestamp>,
     /// How many connections' tokens it seals.
     connections: i64,
+    /// How many webhooks' secrets it seals.
+    webhooks: i64,
 }
 
 async fn list(config: &Config, output: &mut Output<impl Write>) -> anyhow::Result<()> {
@@ -88,6 +90,7 @@ async fn gather(config: &Config, store: &Store) -> anyhow::Result<Vec<Listed>> {
         key_id: id.clone(),
         added_at: None,
         connections: 0,
+        webhooks: 0,
     });
     let all = new.chain(uses.iter().cloned());
     let mut listed: Vec<_> = all
@@ -97,6 +100,7 @@ async fn gather(config: &Config, store: &Store) -> anyhow::Result<Vec<Listed>> {
             key_id: key.key_id,
             added_at: key.added_at,
             connections: key.connections,
+            webhooks: key.webhooks,
         })
         .collect();
     listed.sort_by(|a, b| a.key_id.cmp(&b.key_id));
@@ -111,6 +115,7 @@ fn write(listed: &[Listed], out: &mut dyn Write) -> io::Result<()> {
         "seals new tokens",
         "recorded",
         "connections",
+        "webhooks",
     ]);
     for key in listed {
         table.row([
@@ -119,18 +124,19 @@ fn write(listed: &[Listed], out: &mut dyn Write) -> io::Result<()> {
             yes(key.seals),
             cell(key.added_at.map(utc)),
             key.connections.to_string(),
+            key.webhooks.to_string(),
         ]);
     }
     table.write(out, "no key is configured or recorded")?;
     for key in listed
         .iter()
-        .filter(|key| !key.configured && key.connections > 0)
+        .filter(|key| !key.configured && key.connections + key.webhooks > 0)
     {
         writeln!(
             out,
-            "warning: key {} is not among security.keys, so the tokens of {} connections cannot be opened; \
-             configure it again under its id",
-            key.key_id, key.connections
+            "warning: key {} is not among security.keys, so the tokens of {} connections and the secrets of {} \
+             webhooks cannot be opened; configure it again under its id",
+            key.key_id, key.connections, key.webhooks
         )?;
     }
     for key in listed

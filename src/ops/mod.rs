@@ -7,6 +7,7 @@
 //! To add a command: its arguments in `cli.rs`, a file here with one function that takes them, an arm in
 //! `main.rs`.
 
+pub mod api_keys;
 pub mod config;
 mod consent;
 pub mod dead;
@@ -22,6 +23,7 @@ pub mod status;
 mod table;
 pub mod transactions;
 pub mod users;
+pub mod webhook;
 mod when;
 mod words;
 

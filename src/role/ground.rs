@@ -15,10 +15,12 @@ use crate::{
     },
     clock::Clock,
     config::{AccessLinkClient, Config, ServiceUrl},
+    connection::Access,
     job::{due::Pace, request::Desk},
     queue::{
         ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, RedisFault, permits::QuotaConfig,
     },
+    secret::Keyring,
     store::{ConnectError, Store},
     telemetry::{self, health::Readiness},
 };
@@ -55,11 +57,11 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Connects to everything, waiting for `startup.wait`, and checks that it is suitable.
-    pub async fn lay(config: &Config) -> anyhow::Result<Self> {
+    /// Connects to everything, waiting for it as long as that, and checks that it is suitable.
+    pub async fn lay(config: &Config, wait: Duration) -> anyhow::Result<Self> {
         let needs = config.for_scheduler()?;
-        let store = connect_postgres(config, needs.queue.database_url).await?;
-        let redis = connect_redis(config, needs.queue.redis_url).await?;
+        let store = connect_postgres(config, needs.queue.database_url, wait).await?;
+        let redis = connect_redis(needs.queue.redis_url, wait).await?;
         let keys = Keys::new(config.redis.prefix.as_str());
         let name = process_name();
         let quota = QuotaConfig {
@@ -94,6 +96,18 @@ impl Ground {
     /// Where requests are handed in.
     pub fn desk(&self) -> Desk {
         Desk::new(self.store.clone(), self.enqueuer())
+    }
+
+    /// What it takes to speak for connections: the configured keys must be those that sealed their tokens.
+    pub async fn access(&self, config: &Config) -> anyhow::Result<Access> {
+        let keyring = Keyring::from_config(&config.security)?;
+        self.store.check_keys(&keyring).await?;
+        Ok(Access {
+            client: self.client.clone(),
+            oauth: self.oauth.clone(),
+            keyring: Arc::new(keyring),
+            store: self.store.clone(),
+        })
     }
 
     /// The event stream.
@@ -179,12 +193,15 @@ fn oauth_settings(config: &Config, client: AccessLinkClient<'_>) -> OAuthSetting
     }
 }
 
-/// Connects to Postgres, waiting for `startup.wait`, and checks that it keeps what it commits and
-/// has this version's schema.
-pub async fn connect_postgres(config: &Config, url: &ServiceUrl) -> anyhow::Result<Store> {
+/// Connects to Postgres, and checks that it keeps what it commits and has this version's schema.
+async fn connect_postgres(
+    config: &Config,
+    url: &ServiceUrl,
+    wait: Duration,
+) -> anyhow::Result<Store> {
     let connect = || Store::connect(url.expose(), config.database.pool_max.get());
     let is_away = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
-    let store = wait_for(config.startup.wait.get(), connect, is_away).await?;
+    let store = wait_for(wait, connect, is_away).await?;
     if !config.database.allow_unsafe {
         store.check_durability().await?;
     }
@@ -192,19 +209,14 @@ pub async fn connect_postgres(config: &Config, url: &ServiceUrl) -> anyhow::Resu
     Ok(store)
 }
 
-/// Connects to Redis, waiting for `startup.wait`, and checks that it keeps what it is given.
-pub async fn connect_redis(config: &Config, url: &ServiceUrl) -> anyhow::Result<Redis> {
+/// Connects to Redis, and checks that it keeps what it is given.
+async fn connect_redis(url: &ServiceUrl, wait: Duration) -> anyhow::Result<Redis> {
     let connect = async || {
         let redis = Redis::connect(url.expose(), ClientLimits::default()).await?;
         redis.check().await?;
         Ok(redis)
     };
-    let redis = wait_for(
-        config.startup.wait.get(),
-        connect,
-        RedisFault::is_unreachable,
-    );
-    Ok(redis.await?)
+    Ok(wait_for(wait, connect, RedisFault::is_unreachable).await?)
 }
 
 /// Tries again and again while a service is away, for at most `wait`.

@@ -1,10 +1,11 @@
-//! What runs in a process: worker, scheduler, or both.
+//! What runs in a process: worker, scheduler, api, or all of them.
 //!
 //! Owns wiring, start and shutdown, and nothing else. A role waits for Postgres and Redis at its
 //! start, and once running it never exits because one of them is away.
 //!
 //! To add a role: a file that builds what it runs from a [`Ground`], and an arm in `main`.
 
+mod api;
 mod ground;
 mod meter;
 mod scheduler;
@@ -18,9 +19,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{Brake, Config, Sources},
+    http::HttpServer,
     telemetry::{health::HealthServer, metrics::Metrics},
 };
-pub use ground::{Ground, connect_postgres, connect_redis};
+pub use ground::Ground;
 pub use signal::until_told_to_stop;
 
 /// Runs jobs, until told to stop. The brake follows `sources` at every SIGHUP.
@@ -29,7 +31,7 @@ pub async fn worker(
     sources: Sources,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    config.for_worker()?;
+    config.for_polar("worker")?;
     run(config, sources, stop, &[Part::Worker]).await
 }
 
@@ -43,10 +45,17 @@ pub async fn scheduler(
     run(config, sources, stop, &[Part::Scheduler]).await
 }
 
-/// Both in one process.
+/// Answers calls, until told to stop.
+pub async fn api(config: &Config, sources: Sources, stop: CancellationToken) -> anyhow::Result<()> {
+    config.for_polar("api")?;
+    run(config, sources, stop, &[Part::Api]).await
+}
+
+/// All of them in one process.
 pub async fn all(config: &Config, sources: Sources, stop: CancellationToken) -> anyhow::Result<()> {
-    config.for_worker()?;
-    run(config, sources, stop, &[Part::Worker, Part::Scheduler]).await
+    config.for_polar("all")?;
+    let parts = [Part::Worker, Part::Scheduler, Part::Api];
+    run(config, sources, stop, &parts).await
 }
 
 /// What a process can be.
@@ -54,6 +63,31 @@ pub async fn all(config: &Config, sources: Sources, stop: CancellationToken) -> 
 enum Part {
     Worker,
     Scheduler,
+    Api,
+}
+
+/// The addresses of a process, taken at its start.
+struct Doors {
+    /// Health and metrics alone; an interface has them too.
+    health: Option<HealthServer>,
+    http: Option<HttpServer>,
+}
+
+impl Doors {
+    async fn open(config: &Config, parts: &[Part], metrics: &Metrics) -> anyhow::Result<Self> {
+        let health = if parts == [Part::Api] {
+            None
+        } else {
+            let listen = config.telemetry.metrics_listen.get();
+            Some(HealthServer::bind(listen, metrics.clone()).await?)
+        };
+        let http = if parts.contains(&Part::Api) {
+            Some(HttpServer::bind(config.api.listen.get())?)
+        } else {
+            None
+        };
+        Ok(Self { health, http })
+    }
 }
 
 async fn run(
@@ -65,30 +99,66 @@ async fn run(
     let brake = Brake::new(&config.sync);
     signal::reload_when_told(sources, brake.clone())?;
     let metrics = Metrics::install()?;
-    let health = HealthServer::bind(config.telemetry.metrics_listen.get(), metrics).await?;
-    let ground = Arc::new(Ground::lay(config).await?);
-    let background = TaskTracker::new();
-    let ended = stop.child_token();
-    let probe = Arc::clone(&ground);
-    let serving = tokio::spawn(health.serve(move || probe.readiness(), ended.clone()));
+    let doors = Doors::open(config, parts, &metrics).await?;
+    let ground = Arc::new(Ground::lay(config, config.startup.wait.get()).await?);
+    let (background, ended) = (TaskTracker::new(), stop.child_token());
+    let (kept, keeping) = (metrics.clone(), ended.clone());
+    background.spawn(async move { keeping.run_until_cancelled(kept.keep()).await });
     background.spawn(ground.permits.clone().keep(ended.clone()));
-    let follow = Arc::clone(&ground);
-    let following = ended.clone();
+    let (follow, following) = (Arc::clone(&ground), ended.clone());
     background.spawn(async move { follow.follow_clock(&following).await });
+    let health = async {
+        let Some(health) = doors.health else {
+            return Ok(());
+        };
+        let probe = Arc::clone(&ground);
+        health.serve(move || probe.readiness(), ended.clone()).await
+    };
     if parts.contains(&Part::Scheduler) {
         scheduler::start(config, &ground, &background, &ended);
     }
     tracing::info!(process = ground.name, "running");
-    let worked = if parts.contains(&Part::Worker) {
-        worker::run(config, &ground, brake, &stop).await
-    } else {
+    let working = async {
+        let worked = work(config, &ground, brake, parts, doors.http, &metrics, &stop).await;
+        // The parts that others rely on end last.
+        ended.cancel();
+        background.close();
+        background.wait().await;
+        worked
+    };
+    let (served, worked) = futures::join!(health, working);
+    served?;
+    worked
+}
+
+/// Does what a process is for. When one part breaks, the others are told to stop.
+async fn work(
+    config: &Config,
+    ground: &Arc<Ground>,
+    brake: Brake,
+    parts: &[Part],
+    http: Option<HttpServer>,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let lanes = async {
+        if parts.contains(&Part::Worker) {
+            return worker::run(config, ground, brake, stop).await;
+        }
         stop.cancelled().await;
         Ok(())
     };
-    // The parts that others rely on end last.
-    ended.cancel();
-    background.close();
-    background.wait().await;
-    serving.await??;
-    worked
+    let calls = async {
+        let Some(server) = http else { return Ok(()) };
+        api::run(config, ground, server, metrics.clone(), stop.clone()).await
+    };
+    let broken = |result: anyhow::Result<()>| {
+        if result.is_err() {
+            stop.cancel();
+        }
+        result
+    };
+    let (worked, answered) =
+        futures::join!(async { broken(lanes.await) }, async { broken(calls.await) });
+    worked.and(answered)
 }

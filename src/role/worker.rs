@@ -7,11 +7,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::ground::{Ground, STREAM_LENGTH_MAX};
 use crate::{
     config::{Brake, Config},
-    connection::{Access, HoldRules},
+    connection::HoldRules,
     job::{Worker, handler::JobSettings, judge::JudgeRules, keeper::Keeper, publisher::outlet},
     model::Lane,
     queue::{Lane as QueueLane, Process, RunLimits, Timing, run_lanes},
-    secret::Keyring,
     sync,
 };
 
@@ -22,8 +21,7 @@ pub(super) async fn run(
     brake: Brake,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let keyring = Keyring::from_config(&config.security)?;
-    ground.store.check_keys(&keyring).await?;
+    let access = ground.access(config).await?;
     let keeper = Keeper::default();
     let (outlet, publishing) = outlet();
     // Keeper and publisher outlive the lanes: draining runs need them.
@@ -35,12 +33,7 @@ pub(super) async fn run(
     helpers.spawn(async move { publishing.run(&publisher, &store, &token).await });
     let worker = Worker {
         name: ground.name.clone(),
-        access: Access {
-            client: ground.client.clone(),
-            oauth: ground.oauth.clone(),
-            keyring: Arc::new(keyring),
-            store: ground.store.clone(),
-        },
+        access,
         desk: ground.desk(),
         keeper,
         outlet,

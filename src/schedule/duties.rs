@@ -12,6 +12,13 @@ use crate::{
 /// Finished requests and runs are kept so long.
 const HISTORY: Duration = Duration::from_hours(90 * 24);
 
+/// States of users who went to the consent page are kept so long after their end, and with them the codes that must
+/// not be exchanged again: Polar's codes hold for minutes.
+const OAUTH_STATES_KEPT: Duration = Duration::from_hours(1);
+
+/// Events of the webhook are known so long, should they come again.
+const WEBHOOK_EVENTS_KEPT: Duration = Duration::from_hours(24);
+
 /// Rows removed or planned in one statement.
 const SWEEP_BATCH: i64 = 5_000;
 
@@ -74,6 +81,18 @@ pub(super) async fn sweep(scheduler: &Scheduler) -> Result<(), DutyError> {
     }
     for _ in 0..SWEEP_BATCHES_MAX {
         if scheduler.store.sweep_history(HISTORY, SWEEP_BATCH).await? == 0 {
+            break;
+        }
+    }
+    let store = &scheduler.store;
+    for _ in 0..SWEEP_BATCHES_MAX {
+        let states = store
+            .sweep_oauth_states(OAUTH_STATES_KEPT, SWEEP_BATCH)
+            .await?;
+        let events = store
+            .sweep_webhook_events(WEBHOOK_EVENTS_KEPT, SWEEP_BATCH)
+            .await?;
+        if states + events == 0 {
             break;
         }
     }

@@ -14,6 +14,7 @@ mod pace;
 mod planner;
 mod reconcile;
 mod sequencer;
+mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
@@ -149,6 +150,8 @@ impl Scheduler {
             every(GAUGES_EVERY, &leader, &stop, |_| duties::gauges(this)
                 .boxed()),
             every(GAUGES_EVERY, &leader, &stop, |_| pace::set(this).boxed()),
+            every(GAUGES_EVERY, &leader, &stop, |_| webhook::watch(this)
+                .boxed()),
             every(SWEEP_EVERY, &leader, &stop, |_| duties::sweep(this).boxed()),
         );
     }

@@ -21,6 +21,17 @@ const BATCH_MAX: usize = 5_000;
 
 /// Reads the notifications, and asks for what they show.
 pub(super) async fn notice(scheduler: &Scheduler, term: Term) -> Result<(), DutyError> {
+    let schedule = &scheduler.settings.schedule;
+    let pace = scheduler.store.pace().await?;
+    let mut every = schedule.notifications_every.get();
+    if pace.webhook_works {
+        every = every.max(schedule.notifications_with_webhook.get());
+        // A tick that comes a little early is this look's, too.
+        let is_early = |before| before + schedule.notifications_every.get() / 2 < every;
+        if pace.notifications_read_before.is_some_and(is_early) {
+            return Ok(());
+        }
+    }
     let read = read(scheduler).await;
     // Quota and a resting host say nothing about the notifications themselves.
     let not_sent = |error: &Error| {
@@ -35,17 +46,20 @@ pub(super) async fn notice(scheduler: &Scheduler, term: Term) -> Result<(), Duty
         .filter_map(|entry| Some((entry.user_id, kind_of(&entry.data_type)?)))
         .filter(|(_, kind)| scheduler.settings.kinds.contains(&(*kind).into()))
         .collect();
-    // An entry that was missing from one answer counts as new in the next.
-    let absent_after = scheduler
-        .settings
-        .schedule
-        .notifications_every
-        .get()
-        .mul_f64(1.5);
+    // An entry that was missing from one answer counts as new in the next, however long ago that was.
+    let gap = pace
+        .notifications_read_before
+        .unwrap_or_default()
+        .max(every);
+    let absent_after = gap.mul_f64(1.5);
     for batch in known.chunks(BATCH_MAX) {
         let mut tx = scheduler.store.begin_leading("notice", term).await?;
         let asked = tx.ask_for_notified(batch, absent_after, REPEAT).await?;
+        if asked.iter().any(|asked| asked.is_unannounced) {
+            tx.note_unannounced().await?;
+        }
         tx.commit().await?;
+        let asked: Vec<_> = asked.into_iter().map(|asked| asked.to_wake).collect();
         wake(scheduler, &asked).await?;
     }
     Ok(())

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{DutyError, Scheduler};
-use crate::{job::due::effective_interval, store::plan::PaceRow};
+use crate::{
+    job::due::{effective_interval, longest_interval},
+    store::plan::PaceRow,
+};
 
 /// Safety polls of a kind brought forward in one go; the others have their turn at the next.
 const FORWARD_MAX: i64 = 20_000;
@@ -46,18 +49,14 @@ pub(super) async fn set(scheduler: &Scheduler) -> Result<(), DutyError> {
 async fn bring_forward(scheduler: &Scheduler, pace: PaceRow) -> Result<(), DutyError> {
     let (store, settings) = (&scheduler.store, &scheduler.settings);
     for kind in settings.kinds.iter().copied() {
-        let usual = settings
-            .schedule
-            .interval
-            .of(kind)
-            .get()
-            .mul_f64(pace.stretch);
+        let longest = longest_interval(pace, &settings.schedule, kind);
         let effective = effective_interval(pace, &settings.schedule, kind);
         // A slot is up to half an interval beyond the next one.
         let furthest = effective.mul_f64(1.5);
-        if effective < usual {
+        if effective < longest {
+            let factor = effective.as_secs_f64() / longest.as_secs_f64();
             store
-                .bring_forward(kind, usual, furthest, FORWARD_MAX)
+                .bring_forward(kind, furthest, factor, FORWARD_MAX)
                 .await?;
         }
     }

@@ -247,6 +247,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Forgets the tokens that `generation` stands for, and that the user was registered; false when there are
+    /// others by now.
+    pub async fn forget_tokens(
+        &self,
+        connection: ConnectionId,
+        generation: i64,
+    ) -> Result<bool, StoreError> {
+        let forgotten = sqlx::query!(
+            "UPDATE polar_sync.connection
+             SET access_token = NULL, refresh_token = NULL, key_id = NULL, token_expires_at = NULL,
+                 registered_at = NULL, token_generation = token_generation + 1
+             WHERE connection_id = $1 AND token_generation = $2",
+            connection.0,
+            generation
+        )
+        .execute(self.pool())
+        .await
+        .map_err(StoreError::while_doing("forget tokens"))?;
+        Ok(forgotten.rows_affected() > 0)
+    }
+}
+
 /// The numbers that the mass guard weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -287,17 +310,18 @@ impl Tx {
         .execute(self.db())
         .await
         .map_err(StoreError::while_doing("insert a connection"))?;
-        Ok(())
+        self.note_user(row.user_id).await
     }
 
-    /// Gives an existing connection a new token set and makes it active.
+    /// Gives an existing connection a new token set and makes it active; false when it has ended, or is being
+    /// erased.
     pub async fn reconnect(
         &mut self,
         connection: ConnectionId,
         registered: bool,
         tokens: &SealedTokens,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
+    ) -> Result<bool, StoreError> {
+        let reconnected = sqlx::query!(
             "UPDATE polar_sync.connection c
              SET state = 'active', state_reason = NULL, suspect_since = NULL, recheck_at = NULL,
                  state_since = CASE WHEN c.state = 'active' THEN c.state_since ELSE t END,
@@ -305,7 +329,7 @@ impl Tx {
                  access_token = $3, refresh_token = $4, key_id = $5, token_expires_at = $6,
                  token_generation = token_generation + 1
              FROM polar_sync.now() t
-             WHERE connection_id = $1",
+             WHERE connection_id = $1 AND ended_at IS NULL AND state NOT IN ('erasing', 'erased')",
             connection.0,
             registered,
             tokens.access_token,
@@ -316,7 +340,11 @@ impl Tx {
         .execute(self.db())
         .await
         .map_err(StoreError::while_doing("reconnect a connection"))?;
-        self.plan_unplanned(connection).await
+        if reconnected.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.plan_unplanned(connection).await?;
+        Ok(true)
     }
 
     /// Ends a connection in favour of another one of the same user.
@@ -337,6 +365,21 @@ impl Tx {
         .execute(self.db())
         .await
         .map_err(StoreError::while_doing("end a connection"))?;
+        Ok(())
+    }
+
+    /// Takes the lease of a connection from whoever has it, and gives it to nobody: a run under way can write
+    /// nothing more.
+    pub async fn fence(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE polar_sync.sync_state SET lease_token = lease_token + 1, lease_owner = NULL,
+                 lease_until = NULL, queued_lane = NULL, queued_entry = NULL, queued_at = NULL
+             WHERE connection_id = $1",
+            connection.0
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("fence a connection"))?;
         Ok(())
     }
 

@@ -58,6 +58,8 @@ pub struct KeyUse {
     pub added_at: Option<Timestamp>,
     /// How many connections' tokens it seals.
     pub connections: i64,
+    /// How many webhooks' secrets it seals.
+    pub webhooks: i64,
 }
 
 impl Store {
@@ -65,16 +67,20 @@ impl Store {
     pub async fn key_uses(&self) -> Result<Vec<KeyUse>, StoreError> {
         sqlx::query!(
             r#"SELECT key_id AS "key_id!", k.added_at AS "added_at?: jiff_sqlx::Timestamp",
-                      coalesce(c.connections, 0) AS "connections!"
+                      coalesce(c.connections, 0) AS "connections!", coalesce(w.webhooks, 0) AS "webhooks!"
                FROM polar_sync.encryption_key k FULL JOIN (
                    SELECT key_id, count(*) AS connections FROM polar_sync.connection
                    WHERE access_token IS NOT NULL AND key_id IS NOT NULL GROUP BY key_id) c USING (key_id)
+               FULL JOIN (
+                   SELECT key_id, count(*) AS webhooks FROM polar_sync.webhook
+                   WHERE ended_at IS NULL GROUP BY key_id) w USING (key_id)
                ORDER BY key_id"#
         )
         .map(|row| KeyUse {
             key_id: row.key_id,
             added_at: row.added_at.map(jiff_sqlx::Timestamp::to_jiff),
             connections: row.connections,
+            webhooks: row.webhooks,
         })
         .fetch_all(self.pool())
         .await

@@ -7,6 +7,7 @@
 //! To add a statement: put it into the file of its noun, checked with `sqlx::query!`, and run
 //! `make sqlx` to refresh the offline data.
 
+pub mod api_key;
 pub mod changes;
 pub mod connection;
 pub mod dead;
@@ -17,18 +18,22 @@ pub mod lacking;
 pub mod leader;
 pub mod lease;
 mod migrate;
+pub mod oauth_state;
 pub mod operator;
 pub mod overview;
 pub mod plan;
 mod pool;
 pub mod raw;
 pub mod raw_latest;
+pub mod read;
 pub mod records;
 pub mod remote;
 pub mod request;
 pub mod run;
 pub mod totals;
 mod tx;
+pub mod user;
+pub mod webhook;
 
 pub use error::StoreError;
 pub use migrate::SchemaError;

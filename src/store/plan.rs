@@ -28,6 +28,15 @@ pub struct ToWake {
     pub entry: Option<String>,
 }
 
+/// A request that a notification led to.
+#[derive(Debug, Clone)]
+pub struct Notified {
+    /// The request.
+    pub to_wake: ToWake,
+    /// Whether it is news of which no webhook's event told.
+    pub is_unannounced: bool,
+}
+
 /// How often kinds are polled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PaceRow {
@@ -35,6 +44,11 @@ pub struct PaceRow {
     pub stretch: f64,
     /// How long Polar's notifications have been failing; none while they work.
     pub notifications_failing_for: Option<Duration>,
+    /// How long ago the notifications were last read.
+    pub notifications_read_before: Option<Duration>,
+    /// Whether Polar's webhook tells of new data: events have come, and none was missed. Only the notifications
+    /// show what was missed: while they fail, an event must have come since.
+    pub webhook_works: bool,
 }
 
 struct RawToWake {
@@ -151,29 +165,32 @@ impl Tx {
 
     /// Takes in Polar's pull notifications, and writes requests for what they newly show; for what
     /// they still show after a good run, at most once in `repeat`. `absent_after` tells from when on an
-    /// entry that was not listed counts as new.
+    /// entry that was not listed counts as new. What an event of the webhook told of within `repeat` is announced.
     pub async fn ask_for_notified(
         &mut self,
         notified: &[(i64, TransactionalKind)],
         absent_after: Duration,
         repeat: Duration,
-    ) -> Result<Vec<ToWake>, StoreError> {
+    ) -> Result<Vec<Notified>, StoreError> {
         let (users, kinds): (Vec<_>, Vec<_>) = notified
             .iter()
             .map(|(user, kind)| (*user, kind.as_str().to_owned()))
             .unzip();
-        let rows = sqlx::query_as!(
-            RawToWake,
-            r#"WITH listed AS (
-                   SELECT c.connection_id, c.user_id, k.kind,
+        let rows = sqlx::query!(
+            r#"WITH found AS (
+                   SELECT c.connection_id, k.kind,
                           k.notified_at IS NULL
-                          OR k.notified_at < t - $3::float8 * interval '1 second'
-                          OR k.notified_run_at < t - $4::float8 * interval '1 second'
-                             AND k.last_success_at > k.notified_run_at AS is_asked
+                          OR k.notified_at < t - $3::float8 * interval '1 second' AS is_new,
+                          k.notified_run_at < t - $4::float8 * interval '1 second'
+                          AND k.last_success_at > k.notified_run_at AS is_stuck,
+                          k.webhook_at IS NULL
+                          OR k.webhook_at < t - $4::float8 * interval '1 second' AS is_unannounced
                    FROM polar_sync.now() t, unnest($1::bigint[], $2::text[]) AS n (polar_user_id, kind)
                    JOIN polar_sync.connection c ON c.polar_user_id = n.polar_user_id
                        AND c.ended_at IS NULL AND c.state = 'active'
                    JOIN polar_sync.kind_state k ON k.connection_id = c.connection_id AND k.kind = n.kind
+               ), listed AS (
+                   SELECT *, is_new OR is_stuck AS is_asked FROM found
                ), seen AS (
                    UPDATE polar_sync.kind_state k
                    SET notified_at = t, notified_run_at = CASE WHEN listed.is_asked THEN t ELSE k.notified_run_at END
@@ -186,8 +203,10 @@ impl Tx {
                    FROM listed WHERE is_asked GROUP BY connection_id
                    RETURNING connection_id, task_id, lane, cause
                )
-               SELECT connection_id, c.user_id, asked.lane AS "lane: Lane", asked.cause AS "cause: Cause",
-                      asked.task_id, NULL AS queued_entry
+               SELECT connection_id, c.user_id AS "user_id: UserId", asked.lane AS "lane: Lane",
+                      asked.cause AS "cause: Cause", asked.task_id,
+                      EXISTS (SELECT FROM listed l WHERE l.connection_id = asked.connection_id
+                          AND l.is_new AND l.is_unannounced) AS "is_unannounced!"
                FROM asked JOIN polar_sync.connection c USING (connection_id)"#,
             &users,
             &kinds,
@@ -197,7 +216,18 @@ impl Tx {
         .fetch_all(self.db())
         .await
         .map_err(StoreError::while_doing("ask for what Polar notifies of"))?;
-        to_wake(rows)
+        let notified = rows.into_iter().map(|row| Notified {
+            to_wake: ToWake {
+                connection: ConnectionId(row.connection_id),
+                user_id: row.user_id,
+                lane: row.lane,
+                cause: row.cause,
+                task_id: TaskId(row.task_id),
+                entry: None,
+            },
+            is_unannounced: row.is_unannounced,
+        });
+        Ok(notified.collect())
     }
 }
 
@@ -269,12 +299,13 @@ impl Store {
         .map_err(StoreError::while_doing("count active connections"))
     }
 
-    /// Notes whether Polar's notifications work; since when they do not is kept.
+    /// Notes whether Polar's notifications work: when they were last read, and since when they fail.
     pub async fn note_notifications(&self, work: bool) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE polar_sync.pace SET notifications_failing_since = CASE WHEN $1 THEN NULL
-                 ELSE polar_sync.now() END
-             WHERE (notifications_failing_since IS NULL) <> $1",
+            "UPDATE polar_sync.pace
+             SET notifications_failing_since =
+                     CASE WHEN NOT $1 THEN coalesce(notifications_failing_since, polar_sync.now()) END,
+                 notifications_read_at = CASE WHEN $1 THEN polar_sync.now() ELSE notifications_read_at END",
             work
         )
         .execute(self.pool())
@@ -299,26 +330,35 @@ impl Store {
     pub async fn pace(&self) -> Result<PaceRow, StoreError> {
         sqlx::query!(
             r#"SELECT stretch, extract(epoch FROM polar_sync.now() - notifications_failing_since)::float8
-                   AS failing_s FROM polar_sync.pace"#
+                   AS failing_s,
+                   extract(epoch FROM polar_sync.now() - notifications_read_at)::float8 AS read_s,
+                   EXISTS (SELECT FROM polar_sync.webhook w WHERE ended_at IS NULL AND silent_since IS NULL
+                       AND (w.last_event_at > p.notifications_failing_since
+                           OR p.notifications_failing_since IS NULL AND w.last_event_at IS NOT NULL))
+                       AS "webhook_works!"
+               FROM polar_sync.pace p"#
         )
-        .map(|row| PaceRow {
-            stretch: row.stretch,
-            notifications_failing_for: row
-                .failing_s
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        .map(|row| {
+            let since = |seconds: Option<f64>| Duration::try_from_secs_f64(seconds?).ok();
+            PaceRow {
+                stretch: row.stretch,
+                webhook_works: row.webhook_works,
+                notifications_failing_for: since(row.failing_s),
+                notifications_read_before: since(row.read_s),
+            }
         })
         .fetch_one(self.pool())
         .await
         .map_err(StoreError::while_doing("read the pace"))
     }
 
-    /// Brings up to `limit` safety polls of a kind forward that are further than `interval` away, each
-    /// to its share of it, so that they stay spread; how many.
+    /// Brings up to `limit` safety polls of a kind forward that are further than `furthest` away, each to this part of
+    /// its wait, so that they stay spread; how many.
     pub async fn bring_forward(
         &self,
         kind: Kind,
-        usual: Duration,
-        interval: Duration,
+        furthest: Duration,
+        factor: f64,
         limit: i64,
     ) -> Result<u64, StoreError> {
         let moved = sqlx::query!(
@@ -331,8 +371,8 @@ impl Store {
                    AND next_due_at > polar_sync.now() + $2::float8 * interval '1 second'
                  LIMIT $4)",
             kind.as_str(),
-            interval.as_secs_f64(),
-            interval.as_secs_f64() / usual.as_secs_f64(),
+            furthest.as_secs_f64(),
+            factor,
             limit
         )
         .execute(self.pool())

@@ -128,6 +128,28 @@ impl Tx {
         Ok(())
     }
 
+    /// Ties a request to its asker's idempotency key; [`StoreError::is_conflict`] when an earlier one has it.
+    pub async fn tie_request(
+        &mut self,
+        connection: ConnectionId,
+        task: TaskId,
+        idempotency_key: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE polar_sync.sync_request SET idempotency_key = $3
+             WHERE connection_id = $1 AND task_id = $2",
+            connection.0,
+            task.0,
+            idempotency_key
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing(
+            "tie a request to its idempotency key",
+        ))?;
+        Ok(())
+    }
+
     /// Refuses every request of a connection whose state forbids a sync, those of a run that stopped
     /// without a word among them; the ids that the askers gave.
     pub async fn refuse_requests(
@@ -150,6 +172,25 @@ impl Tx {
 }
 
 impl Store {
+    /// The request that an idempotency key is tied to, with what it wants to see stored.
+    pub async fn request_tied_to(
+        &self,
+        connection: ConnectionId,
+        idempotency_key: &str,
+    ) -> Result<Option<(TaskId, Details)>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT task_id, include FROM polar_sync.sync_request
+             WHERE connection_id = $1 AND idempotency_key = $2",
+            connection.0,
+            idempotency_key
+        )
+        .fetch_optional(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for an idempotency key"))?;
+        row.map(|row| Ok((TaskId(row.task_id), words::<Detail>(&row.include)?.into())))
+            .transpose()
+    }
+
     /// Whether a request with this id is one of the connection's.
     pub async fn has_request(
         &self,

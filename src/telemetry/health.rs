@@ -1,4 +1,4 @@
-//! The small server of `/livez`, `/readyz` and `/metrics`, for worker and scheduler.
+//! `/livez`, `/readyz` and `/metrics`, and the small server that has nothing else, for worker and scheduler.
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -59,12 +59,22 @@ pub struct HealthServer {
     metrics: Metrics,
 }
 
-type Probe = Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>;
+/// Asks whether a role can do its work, anew each time.
+pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>;
 
 #[derive(Clone)]
 struct Shared {
     probe: Probe,
     metrics: Metrics,
+}
+
+/// `/livez`, `/readyz` and `/metrics`.
+pub fn routes(probe: Probe, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .with_state(Shared { probe, metrics })
 }
 
 impl HealthServer {
@@ -94,19 +104,10 @@ impl HealthServer {
         readiness: impl Fn() -> BoxFuture<'static, Readiness> + Send + Sync + 'static,
         shutdown: CancellationToken,
     ) -> Result<(), HealthError> {
-        let shared = Shared {
-            probe: Arc::new(readiness),
-            metrics: self.metrics.clone(),
-        };
-        let router = Router::new()
-            .route("/livez", get(|| async { "ok\n" }))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(render))
-            .with_state(shared);
+        let router = routes(Arc::new(readiness), self.metrics.clone());
         let serving = axum::serve(self.listener, router).into_future();
         tokio::select! {
             served = serving => served.map_err(HealthError::Serve),
-            () = self.metrics.keep() => Ok(()),
             // Nothing here is worth waiting for: a probe that is cut off asks again.
             () = shutdown.cancelled() => Ok(()),
         }

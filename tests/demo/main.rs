@@ -39,7 +39,7 @@ impl Place {
 
     fn start(&self, line: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_polar-sync"))
-            .args(["demo", "--json"])
+            .args(["demo", "--json", "--listen", "127.0.0.1:0"])
             .args(line.split_whitespace())
             .env("TMPDIR", &self.0)
             // Somebody's real servers, as a shell may have them.

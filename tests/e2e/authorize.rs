@@ -1,6 +1,6 @@
 //! Users who connect through OAuth, and everything that may come between.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use polar_sync::{
     accesslink::oauth::OAuthError,
@@ -11,7 +11,6 @@ use polar_sync::{
     job::request::plain,
     model::{Cause, Lane, UserId},
     role::Ground,
-    secret::Keyring,
 };
 use serde_json::json;
 use url::Url;
@@ -34,13 +33,8 @@ impl Platform {
     async fn start() -> Self {
         let world = World::start(2, "small", &[]).await;
         let config = world.config();
-        let ground = Ground::lay(&config).await.unwrap();
-        let access = Access {
-            client: ground.client.clone(),
-            oauth: ground.oauth.clone(),
-            keyring: Arc::new(Keyring::from_config(&config.security).unwrap()),
-            store: ground.store.clone(),
-        };
+        let ground = Ground::lay(&config, Duration::ZERO).await.unwrap();
+        let access = ground.access(&config).await.unwrap();
         Self {
             world,
             access,

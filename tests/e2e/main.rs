@@ -13,6 +13,7 @@ mod canary;
 mod crash;
 mod database;
 mod faults;
+mod http;
 mod life_cycle;
 mod odd;
 mod operators;

@@ -68,6 +68,10 @@ impl Sim {
         self.send(reqwest::Method::POST, path, body).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Value {
+        self.send(reqwest::Method::PUT, path, body).await
+    }
+
     /// Where a browser is sent that submits the form of the consent page.
     pub(crate) async fn redirect(&self, page: Url, decision: &[(&str, &str)]) -> Url {
         let (carried, mut action) = (page.query_pairs(), page.clone());

@@ -36,6 +36,7 @@ mod samples;
 mod tolerant;
 mod transaction;
 mod unreadable;
+mod webhook;
 mod zones;
 
 pub use account::{Notification, User, notifications};
@@ -53,4 +54,5 @@ pub use read::{Read, read};
 pub use samples::{SampleSeries, sample_items};
 pub use transaction::{CreatedTransaction, transaction_items};
 pub use unreadable::Unreadable;
+pub use webhook::{CreatedWebhook, Webhook, WebhookEvent, created_webhook, webhooks};
 pub use zones::{HeartRateZone, HeartRateZones};

@@ -1,91 +1,70 @@
-//! Users connect: each is sent to the consent page, agrees, and comes back with a code.
+//! Users connect: a platform asks for a page, the user agrees there, and comes back.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
-use uuid::Uuid;
 
-use super::{loopback::Loopback, polar::Polar};
-use crate::{
-    config::Config,
-    connection::{Access, Grant, authorize},
-    job::request::plain,
-    model::{Cause, Lane, UserId},
-    role::Ground,
-    secret::Keyring,
-};
+use super::{loopback::Loopback, polar::Polar, settings::API_KEY};
+use crate::model::UserId;
 
-/// Where the consent page sends the browser back to, below `api.public_url`.
-const CALLBACK: &str = "api/v1/oauth/polar/callback";
+/// Between two looks whether the interface answers.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Connects every account of the simulated Polar, as `user_001` and so on. Their first syncs are
-/// on the lane then.
-pub(super) async fn connect_users(
-    config: &Config,
-    ground: &Ground,
-    polar: &Polar,
-) -> anyhow::Result<()> {
-    let keyring = Keyring::from_config(&config.security)?;
-    ground.store.check_keys(&keyring).await?;
-    let access = Access {
-        client: ground.client.clone(),
-        oauth: ground.oauth.clone(),
-        keyring: Arc::new(keyring),
-        store: ground.store.clone(),
-    };
-    let redirect_uri = config.api.public_url.as_url().join(CALLBACK)?;
-    // Registrations are requests to Polar: what they take of the quota is told to everybody.
-    let (counting, counted) = (TaskTracker::new(), CancellationToken::new());
-    counting.spawn(ground.permits.clone().keep(counted.clone()));
-    counting.close();
+/// How long it may take to answer for the first time.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where a platform asks for a user's consent page.
+#[derive(Debug, Deserialize)]
+struct Authorization {
+    authorization_url: Url,
+}
+
+/// Connects every account of the simulated Polar, as `user_001` and so on, through the interface at `api`. Their
+/// first syncs are on the lane then.
+pub(super) async fn connect_users(api: &Url, polar: &Polar) -> anyhow::Result<()> {
+    until_ready(&polar.http, api).await?;
     for (account, number) in polar.accounts().await?.into_iter().zip(1_u32..) {
         let user_id: UserId = format!("user_{number:03}").parse()?;
-        let connected = connect_user(
-            config,
-            ground,
-            &access,
-            polar,
-            &redirect_uri,
-            &user_id,
-            account,
-        );
-        let connected = Box::pin(connected).await;
+        let connected = connect_user(api, &polar.http, &user_id, account).await;
         connected.with_context(|| format!("connect {user_id}"))?;
     }
-    counted.cancel();
-    counting.wait().await;
+    Ok(())
+}
+
+async fn until_ready(browser: &Loopback, api: &Url) -> anyhow::Result<()> {
+    let deadline = Instant::now() + START_PATIENCE;
+    let ready = api.join("readyz")?;
+    while let Err(error) = browser.open(ready.clone()).await {
+        if Instant::now() > deadline {
+            return Err(error.context("the HTTP interface does not answer"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     Ok(())
 }
 
 async fn connect_user(
-    config: &Config,
-    ground: &Ground,
-    access: &Access,
-    polar: &Polar,
-    redirect_uri: &Url,
+    api: &Url,
+    browser: &Loopback,
     user_id: &UserId,
     account: i64,
 ) -> anyhow::Result<()> {
-    let state = Uuid::new_v4().simple().to_string();
-    let page = access.oauth.authorize_url(redirect_uri, &state);
-    let sent_back_to = agree(&polar.http, page, account).await?;
-    let code = code_of(&sent_back_to, redirect_uri, &state)?;
-    let grant = Grant {
-        user_id,
-        code: &code,
-        redirect_uri,
-    };
-    let first_sync = plain(Lane::Interactive, Cause::Connect, Vec::new());
-    let replace = config.connections.replace.into();
-    authorize(access, grant, replace, &first_sync).await?;
-    let (lane, cause) = (first_sync.lane, first_sync.cause);
-    ground
-        .desk()
-        .wake(user_id, lane, cause, first_sync.task_id)
-        .await;
-    Ok(())
+    let mut authorize = api.join("api/v1/oauth/polar/authorize")?;
+    authorize
+        .query_pairs_mut()
+        .append_pair("user_id", user_id.as_str());
+    let Authorization { authorization_url } = browser.get_with_key(authorize, API_KEY).await?;
+    let sent_back_to = agree(browser, authorization_url, account).await?;
+    if sent_back_to.origin() != api.origin() {
+        bail!(
+            "the browser was sent to {} instead of {api}",
+            sent_back_to.origin().ascii_serialization()
+        );
+    }
+    browser.open(sent_back_to).await
 }
 
 /// What the user does in a browser: opens the page, chooses the account, and allows. Returns where
@@ -98,55 +77,4 @@ async fn agree(browser: &Loopback, page: Url, account: i64) -> anyhow::Result<Ur
     let mut action = page;
     action.set_query(None);
     browser.submit(action, &fields).await
-}
-
-/// The code that a redirect brings, if it answers to what was sent.
-fn code_of(sent_back_to: &Url, redirect_uri: &Url, state: &str) -> anyhow::Result<String> {
-    let mut target = sent_back_to.clone();
-    target.set_query(None);
-    if target != *redirect_uri {
-        bail!("the browser was sent to {target} instead of {redirect_uri}");
-    }
-    let value = |name: &str| {
-        let mut pairs = sent_back_to.query_pairs();
-        pairs
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-    };
-    if value("state").as_deref() != Some(state) {
-        bail!("the redirect does not bring back its state");
-    }
-    match (value("code"), value("error")) {
-        (Some(code), _) => Ok(code),
-        (None, Some(error)) => bail!("Polar refused: {error}"),
-        (None, None) => bail!("the redirect brings no code"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_taken_only_from_the_answer_to_what_was_sent() {
-        let target = Url::parse("http://localhost:8000/callback").unwrap();
-        let code = |query: &str| {
-            let back = Url::parse(&format!("http://localhost:8000/{query}")).unwrap();
-            code_of(&back, &target, "s1").map_err(|error| error.to_string())
-        };
-        assert_eq!(code("callback?code=c1&state=s1"), Ok("c1".to_owned()));
-        for (query, problem) in [
-            ("callback?code=c1&state=s2", "its state"),
-            ("callback?code=c1", "its state"),
-            (
-                "callback?error=access_denied&state=s1",
-                "refused: access_denied",
-            ),
-            ("callback?state=s1", "no code"),
-            ("elsewhere?code=c1&state=s1", "instead of"),
-        ] {
-            let error = code(query).unwrap_err();
-            assert!(error.contains(problem), "{query}: {error}");
-        }
-    }
 }

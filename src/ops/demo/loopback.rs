@@ -10,6 +10,9 @@ use reqwest::{Client, Response, header::LOCATION, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
+/// The header of a key to polar-sync's interface.
+const KEY_HEADER: &str = "X-Open-Wearables-API-Key";
+
 /// Adding up a large population's ledger takes its time.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -34,6 +37,17 @@ impl Loopback {
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> anyhow::Result<T> {
         let what = format!("GET {}", url.path());
         read(self.http.get(url).send().await, &what).await
+    }
+
+    /// Reads JSON of polar-sync's own interface.
+    pub(super) async fn get_with_key<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        key: &str,
+    ) -> anyhow::Result<T> {
+        let what = format!("GET {}", url.path());
+        let sent = self.http.get(url).header(KEY_HEADER, key).send().await;
+        read(sent, &what).await
     }
 
     /// Sends JSON, and reads JSON.

@@ -6,7 +6,7 @@
 //! and the workers. Whatever it starts ends with it, killed or not ([`servers::leash`]).
 //!
 //! ```text
-//! folder ─► PostgreSQL, Redis, simulator ─► migrate ─► connect users ─► scheduler, workers ─► in step? ─► summary
+//! folder ─► PostgreSQL, Redis, simulator ─► migrate ─► api ─► connect users ─► scheduler, workers ─► in step? ─► summary
 //! ```
 //!
 //! To show more: a count in `store::totals`, and a line in [`summary`].
@@ -40,8 +40,15 @@ use crate::{
     cli::DemoArgs,
     clock::Clock,
     exit::{Code, Failure},
-    role::{self, Ground},
+    role,
 };
+
+/// The roles that do the work, each with its name.
+const WORKING: [(&str, &str); 3] = [
+    ("scheduler", "scheduler"),
+    ("worker", "worker-1"),
+    ("worker", "worker-2"),
+];
 
 /// Runs the demo until it is told to stop, or with `--exit` until everything is synced. `environment` is that
 /// of this process.
@@ -67,15 +74,16 @@ async fn show(
 ) -> anyhow::Result<()> {
     let teller = Teller::new();
     teller.say("starting PostgreSQL, Redis and the simulated Polar");
-    let (config, store, polar) = world.start(args, &Clock::default()).await?;
-    let ground = Ground::lay(&config).await?;
+    let clock = Clock::default();
+    let (api, store, polar) = world.start(args, &clock).await?;
+    world.spawn_roles(&[("api", "api")], environment)?;
     let before = store.totals().await?;
     let runs_before = store.progress().await?.runs;
     teller.say("connecting users");
-    connect_users(&config, &ground, &polar).await?;
-    polar.go_on_to(ground.clock.now()).await?;
+    connect_users(&api, &polar).await?;
+    polar.go_on_to(clock.now()).await?;
     teller.say("syncing what the simulated Polar has of them");
-    world.spawn_roles(environment)?;
+    world.spawn_roles(&WORKING, environment)?;
     let started = Instant::now();
     let waited = tokio::select! {
         waited = until_in_step(&store, &polar, &teller) => waited?,
@@ -88,7 +96,7 @@ async fn show(
         took: waited.at.duration_since(started),
         windows: polar.windows().await?,
         quota_scale: args.quota_scale,
-        hints: world.hints(),
+        hints: world.hints(&api),
         waited: &waited,
     };
     summary.show(output, args.exit)?;

@@ -1,6 +1,9 @@
 //! The configuration of the demo's roles: a file in its folder, which commands of an operator may name too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -13,6 +16,9 @@ const FILE: &str = "polar-sync.toml";
 /// Polar's client as the simulator knows it.
 pub(super) const CLIENT_ID: &str = "demo";
 pub(super) const CLIENT_SECRET: &str = "demo-secret";
+
+/// The key to the HTTP interface: that of the README's examples.
+pub(super) const API_KEY: &str = "your_key";
 
 /// The simulated people go on with their lives: what they do meanwhile is to be seen within a minute,
 /// and nights have no notifications.
@@ -28,6 +34,13 @@ pub(super) struct Settings<'a> {
     pub(super) simulator: &'a Simulator,
     /// The key that seals tokens.
     pub(super) key: &'a str,
+    /// Where the HTTP interface listens.
+    pub(super) listen: SocketAddr,
+}
+
+/// How browsers reach an interface that listens there.
+pub(super) fn public_url(listen: SocketAddr) -> String {
+    format!("http://localhost:{}", listen.port())
 }
 
 /// Where the file is.
@@ -49,6 +62,12 @@ impl Settings<'_> {
                 "token_url": api.join("v2/oauth2/token")?,
                 "client_id": CLIENT_ID,
                 "client_secret": CLIENT_SECRET,
+            },
+            "api": {
+                "listen": self.listen.to_string(),
+                "public_url": public_url(self.listen),
+                "redirect_allow": ["http://localhost:*"],
+                "bootstrap_key": API_KEY,
             },
             "security": { "keys": [self.key] },
             "schedule": {

@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{polar::Windows, waiting::Waited};
+use super::{polar::Windows, settings::API_KEY, waiting::Waited};
 use crate::ops::Output;
 
 /// A query that people can begin with.
@@ -22,6 +22,7 @@ const WINDOW_MIN: u64 = 15;
 /// How to look at what is stored.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hints {
+    pub(super) api: String,
     pub(super) database_url: String,
     pub(super) config: PathBuf,
     pub(super) executable: PathBuf,
@@ -30,6 +31,13 @@ pub(super) struct Hints {
 impl Hints {
     fn psql(&self) -> String {
         format!("psql '{}' -c \"{QUERY}\"", self.database_url)
+    }
+
+    fn curl(&self) -> String {
+        let Self { api, .. } = self;
+        format!(
+            "curl {api}/api/v1/users/user_001/events/workouts -H 'X-Open-Wearables-API-Key: {API_KEY}'"
+        )
     }
 
     fn explain(&self) -> String {
@@ -78,6 +86,8 @@ impl Summary<'_> {
             "ledger": { "equal": self.is_equal(), "counts": self.waited.counts },
             "database_url": self.hints.database_url,
             "config": self.hints.config,
+            "api": self.hints.api,
+            "curl": self.hints.curl(),
             "psql": self.hints.psql(),
             "explain": self.hints.explain(),
         })
@@ -118,8 +128,13 @@ impl Summary<'_> {
             writeln!(out, "Different: {difference}.")?;
         }
         if !ends {
-            let (psql, explain) = (self.hints.psql(), self.hints.explain());
-            writeln!(out, "\nLook at it:\n  {psql}\n  {explain}")?;
+            let hints = &self.hints;
+            let (curl, psql, explain) = (hints.curl(), hints.psql(), hints.explain());
+            writeln!(
+                out,
+                "\nLook at it:\n  {curl}\n  {psql}\n  {explain}\n  {}/docs",
+                hints.api
+            )?;
             writeln!(
                 out,
                 "\nThe simulated world goes on. Ctrl-C stops everything."

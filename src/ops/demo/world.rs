@@ -1,9 +1,14 @@
 //! All that a demo has started, in the order in which it is stopped again.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use futures::future::{BoxFuture, FutureExt, select_all};
+use url::Url;
 
 use super::{
     folder::{Folder, told},
@@ -15,8 +20,7 @@ use super::{
 use crate::{
     cli::DemoArgs,
     clock::Clock,
-    config::Config,
-    exit::{Code, Failure},
+    exit::{Code, Failure, WithExit},
     ops::servers::{DATABASE, Durability, Keeps, Postgres, Redis},
     store::Store,
 };
@@ -40,7 +44,8 @@ impl World {
         &mut self,
         args: &DemoArgs,
         clock: &Clock,
-    ) -> anyhow::Result<(Config, Store, Polar)> {
+    ) -> anyhow::Result<(Url, Store, Polar)> {
+        let listen = free(args.listen)?;
         let executables = self.executables.insert(Executables::find()?);
         let folder = Folder::open(args.dir.as_deref(), args.users, clock.now()).await?;
         let folder = self.folder.insert(folder);
@@ -66,16 +71,18 @@ impl World {
             redis_url: &redis.url(),
             simulator,
             key: &folder.kept.key,
+            listen,
         };
-        let loaded = settings.write(&folder.path)?;
+        settings.write(&folder.path)?;
         let store = migrate(&self.database_url).await?;
         let polar = Polar::new(simulator.control.clone())?;
-        Ok((loaded.config, store, polar))
+        Ok((Url::parse(&settings::public_url(listen))?, store, polar))
     }
 
-    /// Starts a scheduler and two workers.
+    /// Starts these roles, each with its name.
     pub(super) fn spawn_roles(
         &mut self,
+        roles: &[(&str, &str)],
         environment: &[(OsString, OsString)],
     ) -> anyhow::Result<()> {
         let (executables, folder) = self
@@ -84,11 +91,7 @@ impl World {
             .zip(self.folder.as_ref())
             .context("no world")?;
         let config = settings::file(&folder.path);
-        for (role, name) in [
-            ("scheduler", "scheduler"),
-            ("worker", "worker-1"),
-            ("worker", "worker-2"),
-        ] {
+        for (role, name) in roles {
             let role = executables.spawn_role(role, name, &folder.path, &config, environment)?;
             self.roles.push(role);
         }
@@ -96,9 +99,10 @@ impl World {
     }
 
     /// How to look at what is stored.
-    pub(super) fn hints(&self) -> Hints {
+    pub(super) fn hints(&self, api: &Url) -> Hints {
         let path = |path: Option<PathBuf>| path.unwrap_or_default();
         Hints {
+            api: api.as_str().trim_end_matches('/').to_owned(),
             database_url: self.database_url.clone(),
             config: path(
                 self.folder
@@ -158,6 +162,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The address, if nobody listens there; a free port of it where it has none.
+fn free(listen: SocketAddr) -> Result<SocketAddr, Failure> {
+    TcpListener::bind(listen)
+        .and_then(|listener| listener.local_addr())
+        .with_context(|| format!("listen on {listen}"))
+        .exit(
+            Code::AddressInUse,
+            "choose another address with --listen, for example 127.0.0.1:8001",
+        )
 }
 
 /// Brings the schema up to date; the database, for the demo's own counts.

@@ -54,6 +54,7 @@ pub(super) async fn gather(
         notifications_failing_s: pace
             .notifications_failing_for
             .map(|failing_for| failing_for.as_secs_f64()),
+        webhook: store.webhook().await?,
         intervals: intervals(config, pace),
         leaders: store.leaders().await?,
         needs: store.needs().await?,

@@ -14,7 +14,10 @@ use super::{Output, reach};
 use crate::{
     config::{Config, Duration},
     model::{ConnectionState, Kind, Lane},
-    store::overview::{LeaderSummary, Needs, RunRate},
+    store::{
+        overview::{LeaderSummary, Needs, RunRate},
+        webhook::WebhookRow,
+    },
 };
 
 /// Runs that ended within so many minutes are counted.
@@ -35,6 +38,8 @@ struct Status {
     stretch: f64,
     /// How long Polar's notifications have been failing; none while they work.
     notifications_failing_s: Option<f64>,
+    /// Polar's webhook, if there is one.
+    webhook: Option<WebhookRow>,
     intervals: Vec<Interval>,
     leaders: Vec<LeaderSummary>,
     needs: Needs,

@@ -21,6 +21,7 @@ pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     write_numbers(status, out)?;
     write_quota(status, now, out)?;
     write_intervals(status, out)?;
+    write_webhook(status, now, out)?;
     write_leaders(status, now, out)?;
     let needs = needs(status, now);
     if needs.is_empty() {
@@ -150,6 +151,16 @@ fn write_leaders(status: &Status, now: Present, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
+fn write_webhook(status: &Status, now: Present, out: &mut dyn Write) -> io::Result<()> {
+    let Some(webhook) = &status.webhook else {
+        return Ok(());
+    };
+    match webhook.last_event_at {
+        Some(at) => writeln!(out, "webhook: the last event came {}", now.distance(at)),
+        None => writeln!(out, "webhook: no event has come yet"),
+    }
+}
+
 /// What somebody should look at, each with the command that shows more.
 fn needs(status: &Status, now: Present) -> Vec<String> {
     let needs = &status.needs;
@@ -191,6 +202,16 @@ fn needs(status: &Status, now: Present) -> Vec<String> {
             now.since(since)
         ));
     }
+    if let Some(since) = status
+        .webhook
+        .as_ref()
+        .and_then(|webhook| webhook.silent_since)
+    {
+        told.push(format!(
+            "Polar's webhook has been silent for {} although there is new data; see `polar-sync webhook status`",
+            now.since(since)
+        ));
+    }
     if status.leaders.iter().any(|leader| leader.owner.is_none()) {
         told.push("no scheduler leads: start `polar-sync scheduler`".to_owned());
     }
@@ -215,7 +236,10 @@ mod tests {
     use crate::{
         model::{ConnectionState, Kind, Lane, RunOutcome},
         ops::status::{Interval, Quota, StateCount, WindowStatus},
-        store::overview::{LeaderSummary, Needs, RunRate},
+        store::{
+            overview::{LeaderSummary, Needs, RunRate},
+            webhook::WebhookRow,
+        },
     };
 
     fn at(text: &str) -> jiff::Timestamp {
@@ -262,6 +286,15 @@ mod tests {
             }),
             stretch: 1.5,
             notifications_failing_s: None,
+            webhook: Some(WebhookRow {
+                webhook_id: "abdf33".to_owned(),
+                url: "https://sync.example.org/api/v1/providers/polar/webhooks".to_owned(),
+                created_at: at("2026-03-01T12:00:00Z"),
+                last_event_at: Some(at("2026-03-20T10:00:00Z")),
+                unannounced_since: Some(at("2026-03-20T11:30:00Z")),
+                silent_since: Some(at("2026-03-20T11:40:00Z")),
+                activated_at: None,
+            }),
             intervals: vec![Interval {
                 kind: Kind::Exercise,
                 configured: "6h".parse().unwrap(),

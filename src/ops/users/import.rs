@@ -240,7 +240,9 @@ impl Tally {
             Ok(Connected::New(_)) => self.imported += 1,
             Ok(Connected::Again(_)) => self.reconnected += 1,
             Err(
-                error @ (ConnectError::AccountTaken { .. } | ConnectError::OtherAccount { .. }),
+                error @ (ConnectError::AccountTaken { .. }
+                | ConnectError::OtherAccount { .. }
+                | ConnectError::Erasing { .. }),
             ) => {
                 self.fail(number, error.to_string());
             }

@@ -7,15 +7,11 @@ use serde_json::json;
 use crate::{
     cli::UserArgs,
     config::Config,
+    connection::refuse_open,
     exit::{Code, Failure},
-    model::{ConnectionState, RunOutcome, UserId},
+    model::{ConnectionState, UserId},
     ops::{Output, reach, words},
-    store::{
-        Store, StoreError, Tx,
-        connection::ConnectionRow,
-        event::{Counts, Event},
-        operator::Deed,
-    },
+    store::{Store, connection::ConnectionRow, operator::Deed},
 };
 
 /// The reason that a paused connection's row gives.
@@ -76,20 +72,6 @@ async fn pause(
     .await?;
     tx.commit().await?;
     Ok(before)
-}
-
-/// What waits is refused at once, and whoever asked is told; a run under way ends by itself.
-async fn refuse_open(tx: &mut Tx, row: &ConnectionRow) -> Result<(), StoreError> {
-    let refused = tx.refuse_requests(row.connection_id).await?;
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let ids = refused.into_iter().flatten().collect();
-    let (outcome, counts) = (RunOutcome::Refused, Counts::default());
-    if let Some(event) = Event::sync_ended(&row.user_id, None, ids, outcome, counts) {
-        tx.insert_event(&event).await?;
-    }
-    Ok(())
 }
 
 /// What is being erased is past stopping.

@@ -200,6 +200,11 @@ impl Permits {
                 self.inner.changed.notify_one();
             }
         }
+        self.give_back().await;
+    }
+
+    /// Tells Redis what happened here, and gives back what is not used.
+    pub async fn give_back(&self) {
         guard(&self.inner.local).empty_pools();
         let turn = self.inner.turn.lock().await;
         if self.exchange(&turn, Urgency::Normal, false).await.is_err() {

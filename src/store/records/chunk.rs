@@ -16,6 +16,9 @@ const SAMPLES_MAX: usize = 14_400;
 /// the table checks it. A day's hourly samples stay together, be it the longest day of the year.
 const SPAN_MAX_MS: i64 = 26 * 60 * 60 * 1_000;
 
+/// The same, for those who look for chunks.
+pub(in crate::store) const SPAN_MAX: SignedDuration = SignedDuration::from_millis(SPAN_MAX_MS);
+
 /// A chunk, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chunk {

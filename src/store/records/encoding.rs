@@ -25,11 +25,33 @@ pub(super) struct Encoded {
 
 /// The array that holds the values.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Values {
+pub(in crate::store) enum Values {
     Small(Vec<Option<i16>>),
     Wide(Vec<Option<i32>>),
     Single(Vec<Option<f32>>),
     Double(Vec<Option<f64>>),
+}
+
+impl Values {
+    /// How many there are, gaps included.
+    pub(in crate::store) const fn len(&self) -> usize {
+        match self {
+            Self::Small(values) => values.len(),
+            Self::Wide(values) => values.len(),
+            Self::Single(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+
+    /// The value at a place, before it is divided; `None` for a gap.
+    pub(in crate::store) fn get(&self, place: usize) -> Option<f64> {
+        match self {
+            Self::Small(values) => values.get(place).copied().flatten().map(f64::from),
+            Self::Wide(values) => values.get(place).copied().flatten().map(f64::from),
+            Self::Single(values) => values.get(place).copied().flatten().map(f64::from),
+            Self::Double(values) => values.get(place).copied().flatten(),
+        }
+    }
 }
 
 impl Feed for Encoded {
@@ -143,13 +165,9 @@ mod tests {
 
     /// What a reader gets: the arithmetic of `api_v1.timeseries`.
     fn decode(encoded: &Encoded) -> Vec<Option<f64>> {
-        let read = |value: f64| value / encoded.divisor;
-        match &encoded.values {
-            Values::Small(v) => v.iter().map(|v| v.map(|v| read(v.into()))).collect(),
-            Values::Wide(v) => v.iter().map(|v| v.map(|v| read(v.into()))).collect(),
-            Values::Single(v) => v.iter().map(|v| v.map(|v| read(v.into()))).collect(),
-            Values::Double(v) => v.iter().map(|v| v.map(read)).collect(),
-        }
+        (0..encoded.values.len())
+            .map(|place| Some(encoded.values.get(place)? / encoded.divisor))
+            .collect()
     }
 
     fn array(series: SeriesType, values: &[Option<f64>]) -> &'static str {

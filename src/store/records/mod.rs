@@ -32,6 +32,9 @@ pub use physical_information::upsert_physical_information;
 pub use sleep::upsert_sleep;
 pub use workout::upsert_workout;
 
+pub(super) use chunk::SPAN_MAX;
+pub(super) use encoding::Values;
+
 use jiff::Timestamp;
 
 use crate::model::{ConnectionId, Kind, RecordId, UserId};

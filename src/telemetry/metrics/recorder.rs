@@ -51,7 +51,7 @@ impl Metrics {
     }
 
     /// Keeps memory bounded while nobody scrapes. Runs until it is dropped.
-    pub(in crate::telemetry) async fn keep(&self) {
+    pub async fn keep(&self) {
         let mut tick = tokio::time::interval(UPKEEP_EVERY);
         loop {
             tick.tick().await;

@@ -50,6 +50,16 @@ pub const QUEUE_QUOTA_USED: &str = "polar_sync_queue_quota_used";
 pub const QUEUE_QUOTA_LIMIT: &str = "polar_sync_queue_quota_limit";
 /// Entries that were written to the capped streams, by stream.
 pub const QUEUE_PUBLISHED: &str = "polar_sync_queue_published_total";
+/// Calls of the HTTP interface, by route and status.
+pub const HTTP_REQUESTS: &str = "polar_sync_http_requests_total";
+/// How long calls of the HTTP interface took to their first byte, by route.
+pub const HTTP_REQUEST_DURATION: &str = "polar_sync_http_request_duration_seconds";
+/// Calls that were sent away because too many came at once.
+pub const HTTP_SHED: &str = "polar_sync_http_shed_total";
+/// Events of Polar's webhook, by event and result.
+pub const WEBHOOK_EVENTS: &str = "polar_sync_webhook_events_total";
+/// Whether Polar's webhook has fallen silent.
+pub const WEBHOOK_SILENT: &str = "polar_sync_webhook_silent";
 
 /// How a job can end.
 pub const JOB_OUTCOMES: [&str; 7] = [
@@ -58,6 +68,16 @@ pub const JOB_OUTCOMES: [&str; 7] = [
 /// How a transaction of Polar's can end.
 pub const TRANSACTION_OUTCOMES: [&str; 5] =
     ["committed", "unconfirmed", "lapsed", "blocked", "empty"];
+/// What can come of a webhook's event.
+pub const WEBHOOK_RESULTS: [&str; 7] = [
+    "asked",
+    "repeated",
+    "unknown_user",
+    "not_synced",
+    "ping",
+    "forged",
+    "unreadable",
+];
 /// What storing an item can change.
 pub const CHANGES: [&str; 3] = ["new", "changed", "same"];
 
@@ -173,6 +193,7 @@ const fn durations(name: &'static str, labels: Labels, help: &'static str) -> Me
 
 const BY_LANE: Labels = &[("lane", Values::Lanes)];
 const BY_WINDOW: Labels = &[("window", Values::Open("short and long"))];
+const ROUTE: (&str, Values) = ("route", Values::Open("the templates of the paths"));
 const OPERATION: (&str, Values) = ("operation", Values::Open("the client's calls, some dozen"));
 
 /// Every metric.
@@ -302,6 +323,37 @@ pub const ALL: &[Metric] = &[
         QUEUE_PUBLISHED,
         &[("stream", Values::Open("events, rejected, dead"))],
         "Entries that were written to the capped streams, by stream",
+    ),
+    counter(
+        HTTP_REQUESTS,
+        &[ROUTE, ("status", Values::Open("status codes"))],
+        "Calls of the HTTP interface, by route and status",
+    ),
+    durations(
+        HTTP_REQUEST_DURATION,
+        &[ROUTE],
+        "How long calls of the HTTP interface took to their first byte, by route",
+    ),
+    counter(
+        HTTP_SHED,
+        &[],
+        "Calls of the HTTP interface that were sent away because too many came at once",
+    ),
+    counter(
+        WEBHOOK_EVENTS,
+        &[
+            (
+                "event",
+                Values::Open("the names of Polar's events, and other"),
+            ),
+            ("result", Values::Words(&WEBHOOK_RESULTS)),
+        ],
+        "Events of Polar's webhook, by event and what came of them",
+    ),
+    gauge(
+        WEBHOOK_SILENT,
+        &[],
+        "1 while Polar's webhook is silent although there is data, else 0",
     ),
 ];
 
