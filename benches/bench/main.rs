@@ -18,6 +18,7 @@
 
 mod disk;
 mod due;
+mod http;
 mod life_cycles;
 mod process;
 mod queue;
@@ -71,7 +72,7 @@ impl Scale {
 type Measure = for<'a> fn(&'a Servers, Scale) -> LocalBoxFuture<'a, Vec<Row>>;
 
 /// Every measurement by name.
-const MEASUREMENTS: [(&str, Measure); 7] = [
+const MEASUREMENTS: [(&str, Measure); 8] = [
     ("disk", |servers, scale| {
         Box::pin(disk::measure(servers, scale))
     }),
@@ -96,6 +97,9 @@ const MEASUREMENTS: [(&str, Measure); 7] = [
     }),
     ("schedule-due", |servers, scale| {
         Box::pin(due::measure(servers, scale))
+    }),
+    ("http", |servers, scale| {
+        Box::pin(http::measure(servers, scale))
     }),
 ];
 

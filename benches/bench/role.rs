@@ -54,6 +54,7 @@ impl Role {
             ])
             .envs(settings.iter().cloned())
             .env("POLAR_SYNC__TELEMETRY__METRICS_LISTEN", &address)
+            .env("POLAR_SYNC__API__LISTEN", &address)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
@@ -94,8 +95,13 @@ impl Role {
             .collect()
     }
 
+    /// Where it answers.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     async fn get(&self, path: &str) -> Option<String> {
-        let url = format!("http://{}/{path}", self.address);
+        let url = format!("{}/{path}", self.base());
         let answer = self.http.get(url).send().await.ok()?;
         answer.error_for_status().ok()?.text().await.ok()
     }
