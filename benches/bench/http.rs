@@ -67,7 +67,7 @@ pub(crate) async fn measure(servers: &Servers, scale: Scale) -> Vec<Row> {
     execute(&mut sql, "VACUUM ANALYZE").await;
     let library = Arc::new(Library {
         role: world.start("api").await,
-        http: reqwest::Client::builder().build().unwrap(),
+        http: reqwest::Client::builder().no_gzip().build().unwrap(),
         users,
     });
     let mut rows = Vec::new();
@@ -115,7 +115,7 @@ fn of_pages(what: &str, pages: &[Pages], p99_ms: Option<f64>) -> Vec<Row> {
     let p99 = Row::of(format!("http: {what}, p99"), "ms", &each(|one| one.p99_ms));
     vec![
         Row::of(format!("http: {what}"), "/s", &each(|one| one.a_second)).note(format!(
-            "{READERS} readers; load generator, interface and Postgres share the cores"
+            "{READERS} readers, not compressed; load generator, interface and Postgres share the cores"
         )),
         Row::of(format!("http: {what}, p50"), "ms", &each(|one| one.p50_ms)),
         match p99_ms {

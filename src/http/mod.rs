@@ -29,7 +29,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use url::Url;
 
 use crate::{
@@ -226,7 +226,8 @@ pub fn router(api: Arc<Api>, metrics: Metrics, probe: Probe) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .layer(CompressionLayer::new())
+        // The rest of the way to the smallest costs more than it saves.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(watch)
         // Whoever watches must get an answer when nobody else does.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::Router;
-use axum_server::Handle;
+use axum_server::{Handle, accept::NoDelayAcceptor};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
@@ -80,7 +80,9 @@ impl HttpServer {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
-            .handle(handle.clone());
+            .handle(handle.clone())
+            // The end of an answer is not held back until what was sent before it is acknowledged.
+            .acceptor(NoDelayAcceptor::new());
         // One protocol, so that nobody is waited for who does not say which.
         *server.http_builder() = Builder::new(TokioExecutor::new()).http1_only();
         server

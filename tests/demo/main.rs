@@ -5,6 +5,8 @@
     reason = "a helper of tests fails the test that called it"
 )]
 
+mod quickstart;
+
 use std::{
     fs,
     os::unix::fs::DirBuilderExt,
@@ -38,8 +40,13 @@ impl Place {
     }
 
     fn start(&self, line: &str) -> Child {
+        self.start_at(line, "127.0.0.1:0")
+    }
+
+    /// Starts the demo, with its interface at this address.
+    fn start_at(&self, line: &str, listen: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_polar-sync"))
-            .args(["demo", "--json", "--listen", "127.0.0.1:0"])
+            .args(["demo", "--json", "--listen", listen])
             .args(line.split_whitespace())
             .env("TMPDIR", &self.0)
             // Somebody's real servers, as a shell may have them.

@@ -6,7 +6,6 @@ mod fuzz;
 mod keys;
 mod limits;
 mod polar_events;
-mod quickstart;
 mod trigger;
 
 use std::net::TcpListener;
