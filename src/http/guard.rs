@@ -186,7 +186,45 @@ fn secure(headers: &mut HeaderMap, is_https: bool) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
+
+    /// An answer in pieces, and the place that it occupies.
+    fn answer(pieces: Vec<Result<Bytes, &'static str>>) -> (Response, Arc<Semaphore>) {
+        let slots = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&slots).try_acquire_owned().unwrap();
+        let body = Body::from_stream(stream::iter(pieces));
+        (hold(Response::new(body), permit), slots)
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_occupies_its_place_until_its_end() {
+        let pieces = vec![Ok(Bytes::from(vec![7; 40_000])); 10];
+        let (response, slots) = answer(pieces);
+        assert_eq!(slots.available_permits(), 0);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        assert_eq!(body.len(), 400_000);
+        let _free = slots.acquire().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_not_taken_for_the_whole() {
+        let (response, slots) = answer(vec![Ok(Bytes::from_static(b"x")), Err("broken")]);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        assert!(body.is_err());
+        let _free = slots.acquire().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_leaves_gives_the_place_back() {
+        let pieces = vec![Ok(Bytes::from(vec![7; 40_000])); 10];
+        let (response, slots) = answer(pieces);
+        drop(response);
+        let _free = slots.acquire().await.unwrap();
+    }
 
     #[test]
     fn a_callers_id_is_repeated_if_it_is_plain() {

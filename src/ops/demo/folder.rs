@@ -49,6 +49,8 @@ pub(super) struct Kept {
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) kept: Kept,
+    /// Whether its world has yet to be seen.
+    pub(super) is_new: bool,
     temporary: Option<TemporaryFolder>,
     /// Held, not read.
     _lock: Option<File>,
@@ -66,6 +68,7 @@ impl Folder {
             return Ok(Self {
                 path: temporary.path().to_owned(),
                 kept: Kept::new(users, now)?,
+                is_new: true,
                 temporary: Some(temporary),
                 _lock: None,
             });
@@ -76,17 +79,25 @@ impl Folder {
             .exit(Code::Refused, "choose an empty folder that can be written")?;
         told(check_folder(&made), Code::Refused)?;
         let lock = lock(&made)?;
-        let kept = match fs::read_to_string(made.join(WORLD)) {
-            Ok(text) => Kept::read(&text, &made)?.with(users, now, &made)?,
-            Err(_) => Kept::new(users, now)?,
+        let (kept, is_new) = match fs::read_to_string(made.join(WORLD)) {
+            Ok(text) => (Kept::read(&text, &made)?.with(users, now, &made)?, false),
+            Err(_) => (Kept::new(users, now)?, true),
         };
         write_secret(&made.join(WORLD), &toml::to_string(&kept)?)?;
         Ok(Self {
             path: made,
             kept,
+            is_new,
             temporary: None,
             _lock: Some(lock),
         })
+    }
+
+    /// Whether the simulated Polar may go on to this instant before its users are synced. Where an hour ends on the way,
+    /// so may a day: of a world that nobody has seen yet, Polar then no longer shows the oldest night.
+    pub(super) fn may_go_on_to(&self, now: Timestamp) -> bool {
+        let hour = |at: Timestamp| at.as_second().div_euclid(60 * 60);
+        !self.is_new || hour(self.kept.began_at) == hour(now)
     }
 
     /// Removes it, if it is not kept.
@@ -196,6 +207,21 @@ mod tests {
                 began_at
             );
         }
+    }
+
+    #[test]
+    fn a_new_world_stays_in_its_hour_until_it_is_synced() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let folder = |is_new| Folder {
+            path: PathBuf::new(),
+            kept: Kept::new(1, at("2026-03-01T22:20:00Z")).unwrap(),
+            is_new,
+            temporary: None,
+            _lock: None,
+        };
+        assert!(folder(true).may_go_on_to(at("2026-03-01T22:59:59Z")));
+        assert!(!folder(true).may_go_on_to(at("2026-03-01T23:00:00Z")));
+        assert!(folder(false).may_go_on_to(at("2026-03-02T12:00:00Z")));
     }
 
     #[test]

@@ -81,7 +81,9 @@ async fn show(
     let runs_before = store.progress().await?.runs;
     teller.say("connecting users");
     connect_users(&api, &polar).await?;
-    polar.go_on_to(clock.now()).await?;
+    if world.may_go_on_to(clock.now()) {
+        polar.go_on_to(clock.now()).await?;
+    }
     teller.say("syncing what the simulated Polar has of them");
     world.spawn_roles(&WORKING, environment)?;
     let started = Instant::now();

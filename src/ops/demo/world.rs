@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use futures::future::{BoxFuture, FutureExt, select_all};
+use jiff::Timestamp;
 use url::Url;
 
 use super::{
@@ -96,6 +97,12 @@ impl World {
             self.roles.push(role);
         }
         Ok(())
+    }
+
+    /// Whether the simulated Polar may go on to this instant before its users are synced.
+    pub(super) fn may_go_on_to(&self, now: Timestamp) -> bool {
+        let folder = self.folder.as_ref();
+        folder.is_some_and(|folder| folder.may_go_on_to(now))
     }
 
     /// How to look at what is stored.
