@@ -134,8 +134,8 @@ fn write(listed: &[Listed], out: &mut dyn Write) -> io::Result<()> {
     {
         writeln!(
             out,
-            "warning: key {} is not among security.keys, so the tokens of {} connections and the secrets of {} \
-             webhooks cannot be opened; configure it again under its id",
+            "warning: key {} is not among security.keys, so the tokens of {} connections cannot be opened, nor the \
+             secrets of {} webhooks; configure it again under its id",
             key.key_id, key.connections, key.webhooks
         )?;
     }

@@ -122,8 +122,9 @@ impl Drop for Browser {
 
 /// Runs chromedriver, and kills it with everything that it started when the standard input ends: with the test,
 /// however that ends.
+/// It is started again when its port was taken by somebody else in between.
 const KEEPER: &str = "
-chromedriver --port=0 &
+(chromedriver --port=0 || chromedriver --port=0 || chromedriver --port=0) &
 exec >/dev/null
 read -r _
 kill -KILL 0

@@ -271,7 +271,9 @@ async fn a_webhook_that_falls_silent_is_noticed_and_activated_again() {
     // Two hours later, so that what events told of before is long past.
     world
         .execute(
-            "UPDATE polar_sync.kind_state SET webhook_at = webhook_at - interval '2 hours';
+            "UPDATE polar_sync.kind_state SET webhook_at = webhook_at - interval '2 hours',
+                 notified_at = notified_at - interval '2 hours',
+                 notified_run_at = notified_run_at - interval '2 hours';
              UPDATE polar_sync.webhook SET last_event_at = last_event_at - interval '2 hours'",
         )
         .await;
