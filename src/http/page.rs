@@ -6,10 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::{cursor::Question, error::ApiError};
+use super::{cursor::Question, error::ApiError, params::Params};
 use crate::secret::sha256;
 
 /// A part of a list.
@@ -58,6 +58,14 @@ pub(super) enum Place<K> {
     After(K),
     /// The rows before it.
     Before(K),
+}
+
+impl<K: DeserializeOwned> Place<K> {
+    /// The place that `cursor` names, if it is given.
+    pub(super) fn read(params: &Params, question: &Question) -> Result<Option<Self>, ApiError> {
+        let cursor = params.one("cursor")?;
+        cursor.map(|cursor| question.read(cursor)).transpose()
+    }
 }
 
 impl<K> Place<K> {

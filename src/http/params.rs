@@ -179,7 +179,12 @@ fn instant(text: &str, edge: Edge) -> Option<Timestamp> {
 
 /// Whether an instant lies in a year that Postgres has too.
 pub(super) fn is_of_ours(at: Timestamp) -> bool {
-    (1..=9_999).contains(&at.to_zoned(TimeZone::UTC).year())
+    is_year_of_ours(at.to_zoned(TimeZone::UTC).year())
+}
+
+/// Whether a year is one that Postgres has too.
+pub(super) fn is_year_of_ours(year: i16) -> bool {
+    (1..=9_999).contains(&year)
 }
 
 fn unix_seconds(text: &str) -> Option<Timestamp> {

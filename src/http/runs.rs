@@ -216,10 +216,7 @@ async fn list(
     users::user(&api, &user_id).await?;
     let limit = params.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?;
     let question = Question::of("runs", &user_id);
-    let place = params
-        .one("cursor")?
-        .map(|cursor| question.read::<Place<(Timestamp, Uuid)>>(cursor))
-        .transpose()?;
+    let place = Place::<(Timestamp, Uuid)>::read(&params, &question)?;
     let (after, before) = Place::bounds(place.as_ref());
     if after.or(before).is_some_and(|(at, _)| !is_of_ours(*at)) {
         return Err(ApiError::parameter(

@@ -164,10 +164,7 @@ async fn list(
     let email = params.one("email")?;
     let limit = params.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?;
     let question = Question::of("users", &email);
-    let place = params
-        .one("cursor")?
-        .map(|cursor| question.read::<Place<UserId>>(cursor))
-        .transpose()?;
+    let place = Place::<UserId>::read(&params, &question)?;
     let rows = match &place {
         Some(Place::Before(user)) => {
             api.store

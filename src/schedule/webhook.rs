@@ -18,15 +18,20 @@ const ACTIVATE_EVERY: Duration = Duration::from_hours(1);
 /// was not answered for 7 days is deactivated.
 pub(super) async fn watch(scheduler: &Scheduler) -> Result<(), DutyError> {
     let store = &scheduler.store;
-    if store.note_silence(PATIENCE).await? {
+    let gauge = metrics::gauge!(WEBHOOK_SILENT);
+    let Some(webhook) = store.webhook().await? else {
+        gauge.set(0.0);
+        return Ok(());
+    };
+    let is_news = store.note_silence(PATIENCE).await?;
+    if is_news {
         tracing::error!(
             "Polar's webhook is silent although there is new data: users are polled as often as without it; check that \
              Polar reaches api.public_url, and `polar-sync webhook status`"
         );
     }
-    let webhook = store.webhook().await?;
-    let is_silent = webhook.is_some_and(|webhook| webhook.silent_since.is_some());
-    metrics::gauge!(WEBHOOK_SILENT).set(if is_silent { 1.0 } else { 0.0 });
+    let is_silent = is_news || webhook.silent_since.is_some();
+    gauge.set(if is_silent { 1.0 } else { 0.0 });
     if !store.claim_activation(ACTIVATE_EVERY).await? {
         return Ok(());
     }

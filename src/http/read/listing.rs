@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use super::super::{
     cursor::Question,
     error::{Answered, ApiError},
     page::{Pagination, Place, paginate},
-    params::Params,
+    params::{Params, is_of_ours, is_year_of_ours},
 };
 use crate::store::read::{Key, Slice};
 
@@ -30,19 +30,19 @@ pub(super) struct Limits {
 
 /// What a list is ordered by.
 pub(super) trait Moment: Copy + Ord + Serialize + DeserializeOwned {
-    /// The year that it is of: Postgres does not have all that a cursor can name.
-    fn year(self) -> i16;
+    /// Whether Postgres has it too: a cursor can name more.
+    fn is_of_ours(self) -> bool;
 }
 
 impl Moment for Timestamp {
-    fn year(self) -> i16 {
-        self.to_zoned(TimeZone::UTC).year()
+    fn is_of_ours(self) -> bool {
+        is_of_ours(self)
     }
 }
 
 impl Moment for Date {
-    fn year(self) -> i16 {
-        Self::year(self)
+    fn is_of_ours(self) -> bool {
+        is_year_of_ours(self.year())
     }
 }
 
@@ -76,15 +76,11 @@ impl<A: Moment> Listing<A> {
         limits: Limits,
     ) -> Answered<Self> {
         let limit = params.number("limit", limits.allowed, limits.default)?;
-        let place = params
-            .one("cursor")?
-            .map(|cursor| question.read::<Place<Named<A>>>(cursor))
-            .transpose()?;
+        let place = Place::<Named<A>>::read(params, &question)?;
         let named = place.as_ref().map(|place| match place {
             Place::After(named) | Place::Before(named) => *named,
         });
-        let is_of_ours = |at: A| (1..=9_999).contains(&at.year());
-        if named.is_some_and(|named| !is_of_ours(named.from) || !is_of_ours(named.at)) {
+        if named.is_some_and(|named| !named.from.is_of_ours() || !named.at.is_of_ours()) {
             return Err(ApiError::parameter(
                 "cursor",
                 "it names a time that does not exist",

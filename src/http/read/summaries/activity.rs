@@ -123,14 +123,10 @@ async fn list(
         .store
         .activities(&user_id, &days.listing.slice())
         .await?;
-    let total = if days.is_counted {
-        let counted = api
-            .store
-            .count_activities(&user_id, days.listing.from(), days.until);
-        Some(counted.await?)
-    } else {
-        None
-    };
+    let count = api
+        .store
+        .count_activities(&user_id, days.listing.from(), days.until);
+    let total = days.total(count).await?;
     let page = days.page(
         rows,
         total,

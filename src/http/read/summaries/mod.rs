@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     model::{SortOrder, UserId},
-    store::read::Key,
+    store::{StoreError, read::Key},
 };
 
 /// Rows of a page.
@@ -93,6 +93,18 @@ impl Days {
             until: dates.1,
             is_counted: params.flag("include_total", false)?,
         })
+    }
+
+    /// The number of rows of all pages, where it is asked for; the count is begun only then.
+    async fn total(
+        &self,
+        count: impl Future<Output = Result<i64, StoreError>>,
+    ) -> Answered<Option<i64>> {
+        if self.is_counted {
+            Ok(Some(count.await?))
+        } else {
+            Ok(None)
+        }
     }
 
     /// The page of rows of the slice.

@@ -9,9 +9,8 @@ use super::{
             cursor::Question,
             error::{Answered, ApiError},
             page::Place,
-            params::Params,
+            params::{Params, is_of_ours},
         },
-        listing::Moment as _,
         range::Range,
         words,
     },
@@ -65,15 +64,11 @@ impl Query {
             resolution,
         );
         let question = Question::of("timeseries", &(user_id, given));
-        let cursor = params.one("cursor")?;
-        let place = cursor
-            .map(|cursor| question.read::<Place<Named>>(cursor))
-            .transpose()?;
+        let place = Place::<Named>::read(params, &question)?;
         let named = place.as_ref().map(|place| match place {
             Place::After(named) | Place::Before(named) => *named,
         });
         if let Some(named) = named {
-            let is_of_ours = |at: Timestamp| (1..=9_999).contains(&at.year());
             if !is_of_ours(named.from) || !is_of_ours(named.key.at()) {
                 let problem = "it names a time that does not exist";
                 return Err(ApiError::parameter("cursor", problem));
@@ -86,12 +81,12 @@ impl Query {
             resolution,
             range,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            is_page_asked: place.is_some() || params.one("limit")?.is_some(),
             place: place.map(|place| match place {
                 Place::After(named) => Place::After(named.key),
                 Place::Before(named) => Place::Before(named.key),
             }),
             is_counted: params.flag("include_total", false)?,
-            is_page_asked: cursor.is_some() || params.one("limit")?.is_some(),
             question,
         })
     }
