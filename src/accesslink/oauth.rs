@@ -99,6 +99,7 @@ type PolarClient = oauth2::Client<
 pub struct OAuth {
     client: PolarClient,
     http: Http,
+    request_timeout: Duration,
     clock: Clock,
 }
 
@@ -114,8 +115,14 @@ impl OAuth {
         Ok(Self {
             client,
             http: Http(http_client(settings.request_timeout)?),
+            request_timeout: settings.request_timeout,
             clock,
         })
+    }
+
+    /// How long an exchange may take.
+    pub const fn request_timeout(&self) -> Duration {
+        self.request_timeout
     }
 
     /// The URL that a user's browser is sent to. `redirect_uri` must be repeated at the exchange.

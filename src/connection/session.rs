@@ -1,6 +1,6 @@
 //! A session: calls to AccessLink that speak for one connection, with its tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
@@ -13,6 +13,12 @@ use crate::{
     secret::{KeyError, Keyring},
     store::{Store, StoreError, connection::ConnectionRow},
 };
+
+/// Between two looks whether somebody else's refresh has come to its end.
+const REFRESH_LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// So many looks, ten seconds, are longer than an exchange usually takes; what takes longer is left for a later run.
+const REFRESH_LOOKS_MAX: usize = 50;
 
 /// What it takes to speak for connections.
 #[derive(Debug, Clone)]
@@ -142,20 +148,37 @@ impl Session {
     async fn renewed_after(&self, generation: i64) -> Result<Option<OpenTokens>, SessionError> {
         // Held over the exchange on purpose: concurrent calls of this session wait for one refresh.
         let mut held = self.held.lock().await;
-        if held.generation == generation && !self.adopt_newer(&mut held).await? {
-            let Some(refresh_token) = held.tokens.refresh.clone() else {
-                return Ok(None);
-            };
-            let (access, id) = (self.access.clone(), self.connection.connection_id);
-            match refresh(access, id, generation, refresh_token).await? {
-                Refreshed::Tokens(tokens, generation) => *held = Held { tokens, generation },
-                // Another worker used the refresh token first, or may have: its tokens are stored.
-                Refreshed::Overtaken | Refreshed::Invalid => {
-                    self.adopt_newer(&mut held).await?;
-                }
-            }
+        if held.generation == generation {
+            self.renew(&mut held).await?;
         }
         Ok((held.generation != generation).then(|| held.tokens.clone()))
+    }
+
+    /// Holds other tokens afterwards, if there are any to be had.
+    async fn renew(&self, held: &mut Held) -> Result<(), SessionError> {
+        for _ in 0..REFRESH_LOOKS_MAX {
+            let Some(refresh_token) = held.tokens.refresh.clone() else {
+                self.adopt_newer(held).await?;
+                return Ok(());
+            };
+            if self.adopt_newer(held).await? {
+                return Ok(());
+            }
+            let (access, id) = (self.access.clone(), self.connection.connection_id);
+            match refresh(access, id, held.generation, refresh_token).await? {
+                Refreshed::Tokens(tokens, generation) => {
+                    *held = Held { tokens, generation };
+                    return Ok(());
+                }
+                // Somebody else used the refresh token first, or may have: its tokens are stored.
+                Refreshed::Overtaken | Refreshed::Invalid => {
+                    self.adopt_newer(held).await?;
+                    return Ok(());
+                }
+                Refreshed::Elsewhere => tokio::time::sleep(REFRESH_LOOK_EVERY).await,
+            }
+        }
+        Err(RefreshError::Elsewhere.into())
     }
 
     /// Takes over tokens that were stored since; tells whether there were any.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     accesslink::error::{Broken, Meaning},
+    connection::RefreshError,
     model::DueCause,
     sync::Failure,
 };
@@ -92,7 +93,8 @@ pub fn rule(failure: &Failure) -> Ruling {
         }
         Failure::TooOld { until } => waits("too_old", Due::At(*until, DueCause::Doubt), NextKind),
         Failure::NoProgress => failed("no_progress", Due::Retry, NextKind),
-        Failure::Refresh(_) => failed("refresh", Due::Retry, EndRun),
+        Failure::Refresh(RefreshError::Exchange(_)) => failed("refresh", Due::Retry, EndRun),
+        Failure::Refresh(RefreshError::Elsewhere) => waits("refresh", Due::Retry, EndRun),
         Failure::MoreWaits => waits("more_waits", Due::Now, NextKind),
         Failure::GaveWay => waits("gave_way", Due::Now, EndRun),
         Failure::Stopped => waits("stopped", Due::Now, EndRun),
@@ -169,6 +171,7 @@ mod tests {
             call(Meaning::Forbidden),
             Failure::Doubtful { until },
             Failure::TooOld { until },
+            Failure::Refresh(RefreshError::Elsewhere),
             Failure::Stopped,
             Failure::GaveWay,
             Failure::LeaseLost,

@@ -220,54 +220,6 @@ impl Store {
         .map_err(StoreError::while_doing("note a registration"))?;
         Ok(())
     }
-
-    /// Replaces the tokens that `generation` stands for; `None` when another worker did so first.
-    pub async fn replace_tokens(
-        &self,
-        connection: ConnectionId,
-        generation: i64,
-        tokens: &SealedTokens,
-    ) -> Result<Option<i64>, StoreError> {
-        sqlx::query_scalar!(
-            "UPDATE polar_sync.connection
-             SET access_token = $3, refresh_token = $4, key_id = $5, token_expires_at = $6,
-                 token_generation = token_generation + 1
-             WHERE connection_id = $1 AND token_generation = $2
-             RETURNING token_generation",
-            connection.0,
-            generation,
-            tokens.access_token,
-            tokens.refresh_token.as_deref(),
-            tokens.key_id,
-            tokens.expires_at.map(ToSqlx::to_sqlx) as _
-        )
-        .fetch_optional(self.pool())
-        .await
-        .map_err(StoreError::while_doing("replace a token set"))
-    }
-}
-
-impl Store {
-    /// Forgets the tokens that `generation` stands for, and that the user was registered; false when there are
-    /// others by now.
-    pub async fn forget_tokens(
-        &self,
-        connection: ConnectionId,
-        generation: i64,
-    ) -> Result<bool, StoreError> {
-        let forgotten = sqlx::query!(
-            "UPDATE polar_sync.connection
-             SET access_token = NULL, refresh_token = NULL, key_id = NULL, token_expires_at = NULL,
-                 registered_at = NULL, token_generation = token_generation + 1
-             WHERE connection_id = $1 AND token_generation = $2",
-            connection.0,
-            generation
-        )
-        .execute(self.pool())
-        .await
-        .map_err(StoreError::while_doing("forget tokens"))?;
-        Ok(forgotten.rows_affected() > 0)
-    }
 }
 
 /// The numbers that the mass guard weighs.

@@ -30,6 +30,7 @@ pub mod records;
 pub mod remote;
 pub mod request;
 pub mod run;
+pub mod token;
 pub mod totals;
 mod tx;
 pub mod user;

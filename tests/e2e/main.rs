@@ -19,6 +19,7 @@ mod odd;
 mod operators;
 mod processes;
 mod queue;
+mod refresh;
 mod standing;
 #[path = "../support/mod.rs"]
 mod support;
