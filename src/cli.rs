@@ -75,7 +75,7 @@ pub enum Command {
     /// List AccessLink transactions, or accept the loss of items that keep one from being committed.
     #[command(subcommand)]
     Transactions(TransactionsCommand),
-    /// Record and list the keys that seal tokens.
+    /// Record, list and change the keys that seal tokens.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Make, list and revoke keys to the HTTP interface.
@@ -296,6 +296,9 @@ pub enum KeysCommand {
     Add,
     /// List keys, whether they are configured, and how many connections' tokens each seals.
     List,
+    /// Seal everything anew with the first key of security.keys, so that the others can go. Syncs go on; it may be
+    /// stopped and run again at any time.
+    Rotate,
 }
 
 /// `api-keys`.

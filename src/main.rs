@@ -77,7 +77,9 @@ async fn dispatch(
         Command::Transactions(command) => {
             ops::transactions::run(config, command, &sources.operator(), &mut output).await
         }
-        Command::Keys(command) => ops::keys::run(config, &command, &mut output).await,
+        Command::Keys(command) => {
+            ops::keys::run(config, &command, &sources.operator(), &mut output).await
+        }
         Command::ApiKeys(command) => {
             ops::api_keys::run(config, command, &sources.operator(), &mut output).await
         }

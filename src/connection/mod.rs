@@ -22,5 +22,6 @@ pub use disconnect::{Disconnected, disconnect};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use refresh::RefreshError;
 pub use refuse::refuse_open;
+pub use seal::reseal;
 pub use session::{Access, Session, SessionError};
 pub use standing::{Standing, ask, ask_witness, register};

@@ -53,6 +53,22 @@ pub(super) fn open(
     })
 }
 
+/// Seals a token set anew with the key that seals now; the tokens stay the same.
+pub fn reseal(
+    keyring: &Keyring,
+    connection: ConnectionId,
+    sealed: &SealedTokens,
+) -> Result<SealedTokens, KeyError> {
+    let tokens = open(keyring, connection, sealed)?;
+    let tokens = TokenSet {
+        access_token: tokens.access,
+        refresh_token: tokens.refresh,
+        expires_at: sealed.expires_at,
+        polar_user_id: None,
+    };
+    seal(keyring, connection, &tokens)
+}
+
 fn aad(connection: ConnectionId, column: &str) -> Vec<u8> {
     format!("polar-sync/connection/{connection}/{column}").into_bytes()
 }

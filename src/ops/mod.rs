@@ -17,6 +17,7 @@ pub mod explain;
 pub mod keys;
 pub mod migrate;
 mod output;
+mod progress;
 mod reach;
 pub mod servers;
 pub mod status;

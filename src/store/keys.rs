@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, webhook::SECRET_GRACE};
 use crate::secret::{KeyError, Keyring};
 
 /// A key cannot be used.
@@ -58,7 +58,7 @@ pub struct KeyUse {
     pub added_at: Option<Timestamp>,
     /// How many connections' tokens it seals.
     pub connections: i64,
-    /// How many webhooks' secrets it seals.
+    /// How many webhooks' secrets it seals, of those that may still sign events.
     pub webhooks: i64,
 }
 
@@ -73,8 +73,10 @@ impl Store {
                    WHERE access_token IS NOT NULL AND key_id IS NOT NULL GROUP BY key_id) c USING (key_id)
                FULL JOIN (
                    SELECT key_id, count(*) AS webhooks FROM polar_sync.webhook
-                   WHERE ended_at IS NULL GROUP BY key_id) w USING (key_id)
-               ORDER BY key_id"#
+                   WHERE ended_at IS NULL OR ended_at > polar_sync.now() - $1::float8 * interval '1 second'
+                   GROUP BY key_id) w USING (key_id)
+               ORDER BY key_id"#,
+            SECRET_GRACE.as_secs_f64()
         )
         .map(|row| KeyUse {
             key_id: row.key_id,

@@ -1,11 +1,11 @@
-//! The tokens of connections: claimed for a refresh, replaced, forgotten.
+//! The tokens of connections: claimed for a refresh, replaced, sealed anew, forgotten.
 
 use std::time::Duration;
 
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, connection::SealedTokens};
+use super::{Store, StoreError, Tx, connection::SealedTokens};
 use crate::model::ConnectionId;
 
 /// What came of a wish to refresh tokens.
@@ -123,5 +123,94 @@ impl Store {
         .await
         .map_err(StoreError::while_doing("forget tokens"))?;
         Ok(forgotten.rows_affected() > 0)
+    }
+}
+
+/// The sealed tokens of a connection.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// Whose they are.
+    pub connection_id: ConnectionId,
+    /// The platform's id of the user.
+    pub user_id: String,
+    /// The tokens.
+    pub tokens: SealedTokens,
+}
+
+impl Store {
+    /// How many connections have tokens that another key than `key_id` seals.
+    pub async fn count_sealed_otherwise(&self, key_id: &str) -> Result<i64, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM polar_sync.connection
+               WHERE access_token IS NOT NULL AND key_id <> $1"#,
+            key_id
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("count tokens by key"))
+    }
+}
+
+impl Tx {
+    /// Tokens that another key than `key_id` seals, of up to `limit` connections after `after`, by id. Nobody
+    /// replaces them before this transaction ends.
+    pub async fn lock_sealed_otherwise(
+        &mut self,
+        key_id: &str,
+        after: ConnectionId,
+        limit: i64,
+    ) -> Result<Vec<TokenRow>, StoreError> {
+        sqlx::query!(
+            r#"SELECT connection_id, user_id, key_id AS "key_id!", access_token AS "access_token!", refresh_token,
+                      token_expires_at AS "expires_at: jiff_sqlx::Timestamp"
+               FROM polar_sync.connection
+               WHERE connection_id > $2 AND access_token IS NOT NULL AND key_id <> $1
+               ORDER BY connection_id LIMIT $3 FOR UPDATE"#,
+            key_id,
+            after.0,
+            limit
+        )
+        .map(|row| TokenRow {
+            connection_id: ConnectionId(row.connection_id),
+            user_id: row.user_id,
+            tokens: SealedTokens {
+                key_id: row.key_id,
+                access_token: row.access_token,
+                refresh_token: row.refresh_token,
+                expires_at: row.expires_at.map(jiff_sqlx::Timestamp::to_jiff),
+            },
+        })
+        .fetch_all(self.db())
+        .await
+        .map_err(StoreError::while_doing("read tokens by key"))
+    }
+
+    /// Stores tokens that were sealed anew. They are the same tokens, so their generation stays.
+    pub async fn put_resealed(
+        &mut self,
+        resealed: &[(ConnectionId, SealedTokens)],
+    ) -> Result<(), StoreError> {
+        let column = |of: fn(&SealedTokens) -> Option<Vec<u8>>| -> Vec<Option<Vec<u8>>> {
+            resealed.iter().map(|(_, tokens)| of(tokens)).collect()
+        };
+        let connections: Vec<_> = resealed.iter().map(|(id, _)| id.0).collect();
+        let keys: Vec<_> = resealed.iter().map(|(_, t)| t.key_id.clone()).collect();
+        sqlx::query!(
+            "UPDATE polar_sync.connection c
+             SET key_id = n.key_id, access_token = n.access_token, refresh_token = n.refresh_token
+             FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[])
+                 AS n (connection_id, key_id, access_token, refresh_token)
+             WHERE c.connection_id = n.connection_id",
+            &connections,
+            &keys,
+            &column(|tokens| Some(tokens.access_token.clone())) as _,
+            &column(|tokens| tokens.refresh_token.clone()) as _
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing(
+            "store tokens that were sealed anew",
+        ))?;
+        Ok(())
     }
 }

@@ -10,7 +10,13 @@ use super::{
     overview::instant,
     request::{NewRequest, texts},
 };
-use crate::model::{ConnectionId, Kind};
+use crate::{
+    model::{ConnectionId, Kind},
+    secret::Sealed,
+};
+
+/// Events of a webhook that was deleted may be on their way for so long.
+pub const SECRET_GRACE: Duration = Duration::from_hours(1);
 
 /// The data that binds a sealed secret to its row.
 pub fn secret_aad(webhook_id: &str) -> Vec<u8> {
@@ -98,14 +104,14 @@ impl Store {
         .map_err(StoreError::while_doing("read the webhook"))
     }
 
-    /// The secrets that may sign events: of the webhook in use, and of those that ended within `grace`.
-    pub async fn webhook_secrets(&self, grace: Duration) -> Result<Vec<SealedSecret>, StoreError> {
+    /// The secrets that may sign events: of the webhook in use, and of those that ended within [`SECRET_GRACE`].
+    pub async fn webhook_secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
         sqlx::query_as!(
             SealedSecret,
             "SELECT webhook_id, key_id, secret AS bytes FROM polar_sync.webhook
              WHERE ended_at IS NULL OR ended_at > polar_sync.now() - $1::float8 * interval '1 second'
              ORDER BY created_at DESC",
-            grace.as_secs_f64()
+            SECRET_GRACE.as_secs_f64()
         )
         .fetch_all(self.pool())
         .await
@@ -216,6 +222,25 @@ impl Tx {
         .await
         .map_err(StoreError::while_doing("end a webhook"))?;
         Ok(())
+    }
+
+    /// Replaces a sealed secret by the same one, sealed anew; false when somebody else was faster.
+    pub async fn put_resealed_secret(
+        &mut self,
+        before: &SealedSecret,
+        after: &Sealed,
+    ) -> Result<bool, StoreError> {
+        let replaced = sqlx::query!(
+            "UPDATE polar_sync.webhook SET key_id = $3, secret = $4 WHERE webhook_id = $1 AND secret = $2",
+            before.webhook_id,
+            before.bytes,
+            after.key_id,
+            after.bytes
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("store a secret that was sealed anew"))?;
+        Ok(replaced.rows_affected() > 0)
     }
 
     /// Takes an event in, once for all; one that comes at the same time waits for this transaction's end.

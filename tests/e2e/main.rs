@@ -14,6 +14,7 @@ mod crash;
 mod database;
 mod faults;
 mod http;
+mod keys;
 mod life_cycle;
 mod odd;
 mod operators;

@@ -31,6 +31,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The first of the simulator's accounts.
 pub(crate) const FIRST_ACCOUNT: i64 = 10_000_001;
 
+/// The key that seals tokens, unless a test configures others.
+pub(crate) const KEY: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// Another key.
+pub(crate) const OTHER_KEY: &str = "k2:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+
 /// Waits for a future, but not for ever.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future)
@@ -87,10 +93,7 @@ impl World {
         );
         world.set("ACCESSLINK__CLIENT_ID", "sim-client");
         world.set("ACCESSLINK__CLIENT_SECRET", "sim-secret");
-        world.set(
-            "SECURITY__KEYS",
-            &format!("k1:{}", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-        );
+        world.set("SECURITY__KEYS", KEY);
         world.set("SCHEDULE__NOTIFICATIONS_EVERY", "1s");
         world.set("TELEMETRY__LOG", "warn,polar_sync=info");
         world
@@ -199,7 +202,8 @@ impl World {
         sources.load().unwrap().config
     }
 
-    fn keyring(&self) -> Keyring {
+    /// The configured keys.
+    pub(crate) fn keyring(&self) -> Keyring {
         Keyring::from_config(&self.config().security).unwrap()
     }
 

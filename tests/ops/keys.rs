@@ -46,3 +46,72 @@ async fn a_key_that_is_gone_or_changed_is_told() {
         .await
         .failed(15, "security.keys is empty");
 }
+
+/// The keys that sealed things rest under, with how many connections each.
+const BY_KEY: &str = "SELECT string_agg(key_id || '=' || n, ' ' ORDER BY key_id) FROM (
+    SELECT key_id, count(*) AS n FROM polar_sync.connection GROUP BY key_id) k";
+
+/// What has to stay as it is when tokens are sealed anew.
+const STANDING: &str = "SELECT string_agg(
+    user_id || token_generation || coalesce(token_expires_at::text, ''), ',' ORDER BY user_id) FROM polar_sync.connection";
+
+#[tokio::test]
+async fn everything_is_sealed_anew_with_the_first_key() {
+    // More than two batches.
+    let mut desk = Desk::with_users(2_100).await;
+    desk.set("POLAR_SYNC__SECURITY__KEYS", &format!("k2:{OTHER},{KEY}"));
+    desk.execute(
+        "UPDATE polar_sync.connection SET token_generation = 7, token_expires_at = '2040-01-01'
+         WHERE user_id = 'user_042'",
+    )
+    .await;
+    let before = desk.text(STANDING).await;
+    let rotated = desk.run("--json keys rotate").await.data();
+    assert_eq!(rotated["connections"], 2_100);
+    assert_eq!(rotated["unused"], json!(["k1"]));
+    assert_eq!(desk.text(BY_KEY).await, "k2=2100");
+    let after = desk.text(STANDING).await;
+    assert_eq!(before, after);
+    desk.run("keys rotate")
+        .await
+        .told("key k2 seals everything already");
+    // Both directions: the tokens are whole, so what k2 sealed can be sealed by k1 again.
+    desk.set("POLAR_SYNC__SECURITY__KEYS", &format!("{KEY},k2:{OTHER}"));
+    desk.run("keys rotate").await.told(
+        "key k1 seals the tokens of 2100 more connections and the secrets of 0 more webhooks\n\
+         key k2 seals nothing any more",
+    );
+    let log =
+        "SELECT string_agg(operator || ': ' || command || ' ' || detail, '; ' ORDER BY logged_at)
+        FROM polar_sync.operator_log WHERE command = 'keys rotate' AND detail LIKE '%k1%'";
+    assert_eq!(
+        desk.text(log).await,
+        "night-shift: keys rotate to key k1: 2100 connections, 0 webhooks"
+    );
+}
+
+#[tokio::test]
+async fn what_no_key_opens_is_named_and_the_rest_is_sealed_anew() {
+    let mut desk = Desk::with_users(3).await;
+    desk.execute(
+        "UPDATE polar_sync.connection SET access_token = overlay(access_token PLACING '\\x00'::bytea FROM 20)
+         WHERE user_id = 'user_001';
+         UPDATE polar_sync.connection SET key_id = 'k0' WHERE user_id = 'user_003'",
+    )
+    .await;
+    desk.set("POLAR_SYNC__SECURITY__KEYS", &format!("k2:{OTHER},{KEY}"));
+    let rotated = desk.run("keys rotate").await;
+    rotated.failed(15, "2 of the sealed texts cannot be opened");
+    for line in [
+        "key k2 seals the tokens of 1 more connections",
+        "user user_001: what key k1 sealed does not open",
+        "user user_003: key k0 is not among security.keys",
+    ] {
+        assert!(rotated.stdout.contains(line), "{rotated:?}");
+    }
+    assert!(
+        !rotated.stdout.contains("seals nothing any more"),
+        "{rotated:?}"
+    );
+    assert_eq!(desk.text(BY_KEY).await, "k0=1 k1=1 k2=1");
+}

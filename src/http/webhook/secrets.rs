@@ -12,9 +12,6 @@ use crate::{
     telemetry,
 };
 
-/// Events of a webhook that was deleted may be on their way for so long.
-const GRACE: Duration = Duration::from_hours(1);
-
 /// Secrets are read again after so long.
 const KEPT: Duration = Duration::from_secs(30);
 
@@ -67,7 +64,7 @@ impl Secrets {
 
 impl Read {
     async fn now(api: &Api) -> Result<Self, ApiError> {
-        let sealed = api.store.webhook_secrets(GRACE).await?;
+        let sealed = api.store.webhook_secrets().await?;
         let is_any = !sealed.is_empty();
         let secrets: Vec<_> = sealed
             .into_iter()

@@ -18,7 +18,6 @@ mod folder;
 mod loopback;
 mod polar;
 mod process;
-mod progress;
 mod settings;
 mod summary;
 mod waiting;
@@ -30,12 +29,11 @@ use tokio::time::Instant;
 
 use self::{
     connecting::connect_users,
-    progress::Teller,
     summary::Summary,
     waiting::{Waited, until_in_step},
     world::World,
 };
-use super::Output;
+use super::{Output, progress::Teller};
 use crate::{
     cli::DemoArgs,
     clock::Clock,

@@ -6,12 +6,10 @@ use anyhow::Context;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    polar::{Ledger, Offered, Polar},
-    progress::Teller,
-};
+use super::polar::{Ledger, Offered, Polar};
 use crate::{
     exit::{Code, Failure},
+    ops::progress::Teller,
     store::{
         Store,
         totals::{Progress, Totals},

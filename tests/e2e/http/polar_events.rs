@@ -1,10 +1,12 @@
 //! Polar's webhook: made, believed, forged, silent.
 
+use aws_lc_rs::hmac;
+use polar_sync::store::webhook::secret_aad;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Api, code};
-use crate::world::{FIRST_ACCOUNT, World, within};
+use crate::world::{FIRST_ACCOUNT, KEY, OTHER_KEY, World, within};
 
 const WEBHOOKS: &str = "/api/v1/providers/polar/webhooks";
 const ASKED: &str = "SELECT count(*) FROM polar_sync.sync_request WHERE cause = 'webhook'";
@@ -69,6 +71,40 @@ async fn an_event_becomes_a_row_without_a_poll() {
     assert_eq!(world.number(ASKED).await, 1);
     world.assert_honest().await;
     assert_eq!(api.role.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn events_are_believed_after_the_keys_have_changed() {
+    let (mut world, _api) = world(1).await;
+    create(&world).await;
+    world.set("SECURITY__KEYS", &format!("{OTHER_KEY},{KEY}"));
+    let rotated = world.command("--json keys rotate", "").await;
+    let rotated: Value = serde_json::from_str(&rotated.stdout).unwrap();
+    let counts = (&rotated["connections"], &rotated["webhooks"]);
+    assert_eq!(counts, (&json!(1), &json!(1)));
+
+    // An api that never had the old key.
+    world.set("SECURITY__KEYS", OTHER_KEY);
+    let api = world.spawn_api("api").await;
+    let secrets = world.store.webhook_secrets().await.unwrap();
+    let [sealed] = secrets.as_slice() else {
+        panic!("one webhook has one secret")
+    };
+    let aad = secret_aad(&sealed.webhook_id);
+    let secret = world.keyring().open(&sealed.key_id, &aad, &sealed.bytes);
+    let event = json!({ "event": "SLEEP", "user_id": FIRST_ACCOUNT, "date": "2026-03-01", "timestamp": "t" });
+    let body = event.to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.unwrap());
+    let call = api
+        .bare(Method::POST, WEBHOOKS)
+        .header("content-type", "application/json")
+        .header(
+            "polar-webhook-signature",
+            hex::encode(hmac::sign(&key, body.as_bytes())),
+        )
+        .body(body);
+    assert_eq!(Api::answer(call).await.0, 200);
+    assert_eq!(world.number(ASKED).await, 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! What the demo tells while it works: a bar on a terminal, a few plain lines elsewhere. All of it goes to
-//! standard error, so that standard output holds data only.
+//! What a long command tells while it works: a bar on a terminal, a few plain lines elsewhere. All of it goes
+//! to standard error, so that standard output holds data only.
 
 use std::{
     cell::Cell,
@@ -16,10 +16,10 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// How often the bar moves by itself.
 const TICK_EVERY: Duration = Duration::from_millis(120);
 
-/// Users in step, of how many, and what is known beside that.
+/// What is done, of how much, and what is known beside that.
 const TEMPLATE: &str = "{spinner} [{elapsed_precise}] {wide_bar} {pos}/{len} {msg}";
 
-/// Tells people how far the demo is.
+/// Tells people how far the work is.
 #[derive(Debug)]
 pub(super) struct Teller {
     bar: Option<ProgressBar>,

@@ -1,5 +1,7 @@
 //! `keys`: the keys that seal tokens.
 
+mod rotate;
+
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -22,11 +24,13 @@ use crate::{
 pub async fn run(
     config: &Config,
     command: &KeysCommand,
+    operator: &str,
     output: &mut Output<impl Write>,
 ) -> anyhow::Result<()> {
     match command {
         KeysCommand::Add => add(config, output).await,
         KeysCommand::List => list(config, output).await,
+        KeysCommand::Rotate => rotate::run(config, operator, output).await,
     }
 }
 
