@@ -62,7 +62,7 @@ pub enum Command {
     Migrate,
     /// Ask for a sync of a user.
     Enqueue(EnqueueArgs),
-    /// List, show, import, pause and resume connections of users.
+    /// List, show, import, pause, resume and erase connections of users.
     #[command(subcommand)]
     Users(UsersCommand),
     /// Show lanes, runs, connections, quota, intervals, and what needs somebody.
@@ -170,6 +170,8 @@ pub enum UsersCommand {
     Pause(UserArgs),
     /// Sync a user again; of one whom Polar refused (suspect, revoked, expired, no consent), ask Polar at once.
     Resume(UserArgs),
+    /// Delete everything that is stored of a user, and have Polar forget the user; run again, it goes on.
+    Erase(UsersEraseArgs),
 }
 
 /// `users list`.
@@ -199,6 +201,19 @@ pub struct UsersImportArgs {
     /// JSON lines, a connection each, as the README describes them; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// `users erase`.
+#[derive(Debug, Args)]
+pub struct UsersEraseArgs {
+    /// The platform's id of the user.
+    pub user: UserId,
+    /// Do not tell Polar: for a user whose tokens no key opens any more, or while Polar cannot be reached.
+    #[arg(long)]
+    pub without_polar: bool,
+    /// What destroys needs a yes.
+    #[command(flatten)]
+    pub consent: Consent,
 }
 
 /// `dead`.

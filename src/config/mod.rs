@@ -29,8 +29,9 @@ pub use keys::SECRET_KEYS;
 pub use needs::{AccessLinkClient, PolarNeeds, QueueNeeds, SchedulerNeeds};
 pub use secret::{EncryptionKey, Secret};
 pub use sections::{
-    Accesslink, Api, CommitKinds, Concurrency, Config, Connections, Database, IntervalByKind,
-    Quota, Raw, Redis, Revocation, Schedule, Security, Startup, Sync, Telemetry, Worker,
+    Accesslink, Api, CommitKinds, Concurrency, Config, Connections, Database, Erasure,
+    IntervalByKind, Quota, Raw, Redis, Revocation, Schedule, Security, Startup, Sync, Telemetry,
+    Worker,
 };
 pub use source::{Loaded, Setting, Shown, Sources};
 pub use units::{Bytes, Count, Duration, Share};

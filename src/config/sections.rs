@@ -50,6 +50,8 @@ section! {
         revocation: Revocation,
         /// Raw bodies.
         raw: Raw,
+        /// Users who are erased.
+        erasure: Erasure,
         /// Logs and metrics.
         telemetry: Telemetry,
         /// The start of a role.
@@ -301,6 +303,14 @@ section! {
     Raw {
         /// How long they are kept.
         retention: Duration,
+    }
+}
+
+section! {
+    /// Users who are erased.
+    Erasure {
+        /// How long readers find the change that tells of it.
+        notice: Duration,
     }
 }
 

@@ -88,7 +88,7 @@ async fn stop(store: &Store, row: &ConnectionRow) -> Result<Stopped, StoreError>
 /// Has Polar forget the user; the generation of the tokens that are to be forgotten then. Source: AccessLink
 /// documentation, "Delete user": it also revokes the token; so one that is not accepted, or of a user whom Polar does
 /// not know, is done already. A user without a consent cannot be deregistered, and cannot be read either.
-async fn deregister(access: &Access, row: ConnectionRow) -> Result<i64, SessionError> {
+pub(super) async fn deregister(access: &Access, row: ConnectionRow) -> Result<i64, SessionError> {
     let call = Call::delete_user(row.polar_user_id);
     let session = Session::open(access.clone(), row, Urgency::Interactive)?;
     match session.send(&call).await {

@@ -9,6 +9,7 @@
 mod authorize;
 mod connect;
 mod disconnect;
+mod erase;
 mod guard;
 mod refresh;
 mod refuse;
@@ -19,6 +20,7 @@ mod standing;
 pub use authorize::{AuthorizeError, Authorized, Grant, Registration, authorize};
 pub use connect::{ConnectError, Connected, NewTokens, Replace, connect};
 pub use disconnect::{Disconnected, disconnect};
+pub use erase::{Begun, begin_erasure, deregister_erased};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use refresh::RefreshError;
 pub use refuse::refuse_open;

@@ -128,7 +128,9 @@ impl Worker {
             Err(rejection) => return Ok(reject(delivery, rejection)),
         };
         let Some(row) = self.store().connection_of_user(&message.user_id).await? else {
-            return Ok(reject(delivery, Rejection::NoConnection));
+            let erasure = self.store().erasure(&message.user_id).await?;
+            let rejection = erasure.map_or(Rejection::NoConnection, |_| Rejection::Erased);
+            return Ok(reject(delivery, rejection));
         };
         if delivery.exhausted {
             return self.bury(delivery, &row).await;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Connections to Postgres that a command needs which does one thing after another.
-const CONNECTIONS: u32 = 2;
+pub(super) const CONNECTIONS: u32 = 2;
 
 /// A service that does not take a connection within this time is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

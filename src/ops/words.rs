@@ -45,9 +45,12 @@ pub(super) fn remedy(state: ConnectionState, user: &UserId) -> String {
             )
         }
         ConnectionState::Paused => format!("{resume} ends it"),
-        ConnectionState::Erasing | ConnectionState::Erased => {
-            "nothing has to be done; afterwards the user may connect anew".to_owned()
+        ConnectionState::Erasing => {
+            format!(
+                "`polar-sync users erase {user}` goes on with it; afterwards the user may connect anew"
+            )
         }
+        ConnectionState::Erased => "nothing has to be done; the user may connect anew".to_owned(),
     }
 }
 

@@ -39,8 +39,8 @@ pub struct Depth {
 /// The writing side of the lanes; clones share the connection.
 #[derive(Clone)]
 pub struct Enqueuer {
-    redis: Redis,
-    keys: Keys,
+    pub(super) redis: Redis,
+    pub(super) keys: Keys,
 }
 
 impl Enqueuer {

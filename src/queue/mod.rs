@@ -20,6 +20,7 @@
 mod backend;
 pub mod client;
 pub mod enqueue;
+pub mod erase;
 pub mod keys;
 pub mod lane;
 mod layer;

@@ -18,7 +18,7 @@ const VERSION: u64 = 1;
 /// The field of the rejected and dead streams.
 pub(super) const ENTRY_FIELD: &str = "entry";
 /// The field of the event stream.
-const EVENT_FIELD: &str = "event";
+pub(super) const EVENT_FIELD: &str = "event";
 /// Events in one command; more are several.
 const EVENTS_PER_PIPELINE: usize = 500;
 

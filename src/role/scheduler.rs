@@ -29,6 +29,7 @@ pub(super) fn start(
             kinds: config.sync.kinds.iter().copied().collect(),
             empty_poll_share: config.quota.empty_poll_share.get(),
             raw_retention: config.raw.retention.get(),
+            erasure_notice: config.erasure.notice.get(),
         },
     };
     background.spawn(Arc::new(scheduler).run(stop.clone()));

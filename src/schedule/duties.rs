@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{DutyError, Scheduler, redis};
 use crate::{
-    queue::Snapshot,
+    queue::{Snapshot, erase::News},
     store::raw,
     telemetry::metrics::{CONNECTIONS, LANE_BACKLOG, LANE_LAG},
 };
@@ -18,6 +18,9 @@ const OAUTH_STATES_KEPT: Duration = Duration::from_hours(1);
 
 /// Events of the webhook are known so long, should they come again.
 const WEBHOOK_EVENTS_KEPT: Duration = Duration::from_hours(24);
+
+/// Erasures that are forgotten in one sweep.
+const ERASURES_MAX: i64 = 100;
 
 /// Rows removed or planned in one statement.
 const SWEEP_BATCH: i64 = 5_000;
@@ -96,11 +99,31 @@ pub(super) async fn sweep(scheduler: &Scheduler) -> Result<(), DutyError> {
             break;
         }
     }
+    forget_erased(scheduler).await?;
     let retention = scheduler.settings.raw_retention;
     raw::sweep(
         &scheduler.store,
         retention.try_into().unwrap_or(jiff::SignedDuration::MAX),
     )
     .await?;
+    Ok(())
+}
+
+/// Forgets whose data was erased, once readers have had their time to notice.
+async fn forget_erased(scheduler: &Scheduler) -> Result<(), DutyError> {
+    let (store, notice) = (&scheduler.store, scheduler.settings.erasure_notice);
+    for (user, erasure) in store.noticed_erasures(notice, ERASURES_MAX).await? {
+        // Redis first: the user's id is forgotten with the row. News of a user who is here again stay.
+        if store.user(&user).await?.is_none() {
+            scheduler
+                .enqueuer
+                .erase(&user, News::All)
+                .await
+                .map_err(redis("the news of an erased user could not be taken out"))?;
+        }
+        let mut tx = store.begin("forget_erased").await?;
+        tx.forget_erased(&erasure).await?;
+        tx.commit().await?;
+    }
     Ok(())
 }

@@ -42,6 +42,9 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 /// Between two looks at the numbers that others read.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
+/// Between two looks whether this scheduler leads by now.
+const LEAD_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Between two sweeps of what is old.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
@@ -75,6 +78,8 @@ pub struct Settings {
     pub empty_poll_share: f64,
     /// `raw.retention`.
     pub raw_retention: Duration,
+    /// `erasure.notice`.
+    pub erasure_notice: Duration,
 }
 
 /// A duty failed; it is done again at its next tick.
@@ -157,7 +162,7 @@ impl Scheduler {
     }
 }
 
-/// Does a duty at every tick at which this scheduler leads, until `stop`.
+/// Does a duty as soon as this scheduler leads, and then every `period` while it does, until `stop`.
 async fn every<'a>(
     period: Duration,
     leader: &Leader,
@@ -167,7 +172,11 @@ async fn every<'a>(
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let Some(term) = leader.term() else { continue };
+        let Some(term) = leader.term() else {
+            // Whoever takes over does not wait for a long period to pass first.
+            ticks.reset_after(period.min(LEAD_LOOK_EVERY));
+            continue;
+        };
         if let Some(Err(error)) = stop.run_until_cancelled(duty(term)).await {
             tracing::warn!(
                 error = telemetry::chain(&error),

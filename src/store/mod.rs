@@ -11,6 +11,7 @@ pub mod api_key;
 pub mod changes;
 pub mod connection;
 pub mod dead;
+pub mod erasure;
 mod error;
 pub mod event;
 pub mod keys;

@@ -12,6 +12,7 @@ mod authorize;
 mod canary;
 mod crash;
 mod database;
+mod erase;
 mod faults;
 mod http;
 mod keys;

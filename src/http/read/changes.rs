@@ -16,7 +16,7 @@ use super::super::{
     page::tagged_json,
     params::Params,
 };
-use crate::{model::Kind, store::read::ChangeRow};
+use crate::store::read::ChangeRow;
 
 /// The most changes of an answer.
 const LIMIT_MAX: i64 = 10_000;
@@ -36,9 +36,9 @@ struct Change {
     user_id: String,
     /// The id of the workout, night, day or other record.
     record_id: Uuid,
-    /// `exercise`, `activity`, `physical_information`, `sleep` or `nightly_recharge`.
-    #[schema(value_type = String)]
-    kind: Kind,
+    /// `exercise`, `activity`, `physical_information`, `sleep` or `nightly_recharge`; `user` when everything of
+    /// the user was deleted.
+    kind: String,
     /// `added`, `updated` or `deleted`.
     change: String,
     /// The revision that the change made.

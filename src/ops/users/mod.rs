@@ -1,5 +1,6 @@
 //! `users`: connections of users.
 
+mod erase;
 mod import;
 mod line;
 mod list;
@@ -26,5 +27,6 @@ pub async fn run(
         UsersCommand::Import(args) => import::run(config, &args, output).await,
         UsersCommand::Pause(args) => pause::run(config, &args, operator, output).await,
         UsersCommand::Resume(args) => resume::run(config, &args, operator, output).await,
+        UsersCommand::Erase(args) => erase::run(config, &args, operator, output).await,
     }
 }

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::{Store, StoreError};
-use crate::model::Kind;
 
 /// A change of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +14,8 @@ pub struct ChangeRow {
     pub user_id: String,
     /// The record.
     pub record_id: Uuid,
-    /// What kind of record it is.
-    pub kind: Kind,
+    /// What kind of record it is; `user` when everything of the user was deleted.
+    pub kind: String,
     /// `added`, `updated` or `deleted`.
     pub change: String,
     /// The revision that it made.
@@ -34,7 +33,7 @@ impl Store {
     ) -> Result<Vec<ChangeRow>, StoreError> {
         sqlx::query_as!(
             ChangeRow,
-            r#"SELECT seq, user_id, record_id, kind AS "kind: Kind", change, revision,
+            r#"SELECT seq, user_id, record_id, kind, change, revision,
                 changed_at AS "at: jiff_sqlx::Timestamp"
             FROM polar_sync.change WHERE seq > $1 ORDER BY seq LIMIT $2"#,
             after,

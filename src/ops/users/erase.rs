@@ -1,0 +1,259 @@
+//! `users erase USER`: deletes everything that is stored of a user.
+//!
+//! Work stops first, then Polar forgets the user, then rows go in batches, and the connection at the end. Each step
+//! may be done again, so whoever is interrupted calls it again; until then the connection is `erasing`.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    cli::UsersEraseArgs,
+    config::{Config, QueueNeeds},
+    connection::{SessionError, begin_erasure, deregister_erased},
+    exit::{Code, Failure, WithExit},
+    model::{ConnectionState, UserId},
+    ops::{Output, consent, progress::Teller, reach},
+    queue::{Enqueuer, Keys, erase::News},
+    role::Ground,
+    store::{Store, connection::ConnectionRow, erasure::Erasure, event::Event, operator::Deed},
+};
+
+/// Rows of one statement.
+const BATCH: i64 = 2_000;
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+struct Erased<'a> {
+    user_id: &'a UserId,
+    /// Rows that were deleted in this call.
+    rows: u64,
+    /// Entries that were taken out of Redis in this call.
+    redis_entries: usize,
+    /// Whether Polar was told, now or before, or did not have to be.
+    deregistered: bool,
+    #[serde(flatten)]
+    erasure: Erasure,
+}
+
+pub(super) async fn run(
+    config: &Config,
+    args: &UsersEraseArgs,
+    operator: &str,
+    output: &mut Output<impl Write>,
+) -> anyhow::Result<()> {
+    let needs = config.for_queue("users erase")?;
+    if !args.without_polar {
+        config.for_polar("users erase")?;
+    }
+    let work = Work::reach(config, needs, args).await?;
+    let is_known = work.is_known().await?;
+    let before = work.store.erasure(&args.user).await?;
+    let is_under_way = before.as_ref().is_some_and(|it| it.erased_at.is_none());
+    if is_known || is_under_way {
+        let deed = format!(
+            "this deletes everything that is stored of user {}, and has Polar forget the user",
+            args.user
+        );
+        consent::ask(args.consent, &deed)?;
+        let erased = work.erase(config, operator).await?;
+        output.show(&erased, write)?;
+        return Ok(());
+    }
+    let Some(erasure) = before else {
+        return Err(reach::no_connection(&args.user).into());
+    };
+    // Erased before; what Redis was given since, by others, goes as well.
+    let redis_entries = work.erase_from_redis().await?;
+    let erased = Erased {
+        user_id: &args.user,
+        rows: 0,
+        redis_entries,
+        deregistered: erasure.deregistered_at.is_some(),
+        erasure,
+    };
+    output.show(&erased, |erased, out| {
+        let Erased {
+            user_id, erasure, ..
+        } = erased;
+        writeln!(
+            out,
+            "user {user_id} is erased already; the receipt is {}",
+            erasure.erasure_id
+        )
+    })?;
+    Ok(())
+}
+
+/// What an erasure works with.
+struct Work<'a> {
+    store: Store,
+    enqueuer: Enqueuer,
+    args: &'a UsersEraseArgs,
+}
+
+impl<'a> Work<'a> {
+    async fn reach(
+        config: &Config,
+        needs: QueueNeeds<'_>,
+        args: &'a UsersEraseArgs,
+    ) -> anyhow::Result<Self> {
+        let store = reach::connect_postgres(needs.database_url, reach::CONNECTIONS).await?;
+        let redis = reach::redis(needs.redis_url).await?;
+        let enqueuer = Enqueuer::new(redis, Keys::new(config.redis.prefix.as_str()));
+        Ok(Self {
+            store,
+            enqueuer,
+            args,
+        })
+    }
+
+    /// Whether anything is known of the user.
+    async fn is_known(&self) -> anyhow::Result<bool> {
+        let user = &self.args.user;
+        Ok(self.store.user(user).await?.is_some()
+            || self.store.connection_of_user(user).await?.is_some())
+    }
+
+    async fn erase(&self, config: &Config, operator: &str) -> anyhow::Result<Erased<'a>> {
+        let user = &self.args.user;
+        let begun = begin_erasure(&self.store, user).await?;
+        let mut erasure = begun.erasure;
+        let teller = Teller::new();
+        match begun.registered {
+            Some(_) if self.args.without_polar => {}
+            Some(row) => self.tell_polar(config, &erasure, row).await?,
+            None if erasure.deregistered_at.is_none() => {
+                self.store.note_deregistered(erasure.erasure_id).await?;
+            }
+            None => {}
+        }
+        let rows = self.delete(&erasure, &teller).await?;
+        let mut tx = self.store.begin("users_erase").await?;
+        tx.end_erasure(user, &erasure).await?;
+        let news = Event::connection_state(ConnectionState::Erased, user);
+        if let Some(event) = news.filter(|_| !erasure.connections.is_empty()) {
+            tx.insert_event(&event).await?;
+        }
+        tx.log_deed(&Deed {
+            operator,
+            command: "users erase",
+            connection: None,
+            detail: &format!("receipt {}", erasure.erasure_id),
+        })
+        .await?;
+        tx.commit().await?;
+        let redis_entries = self.erase_from_redis().await?;
+        teller.done();
+        self.check(&erasure).await?;
+        if let Some(ended) = self.store.erasure(user).await? {
+            erasure = ended;
+        }
+        Ok(Erased {
+            user_id: user,
+            rows,
+            redis_entries,
+            deregistered: erasure.deregistered_at.is_some(),
+            erasure,
+        })
+    }
+
+    /// Has Polar forget the user.
+    async fn tell_polar(
+        &self,
+        config: &Config,
+        erasure: &Erasure,
+        row: ConnectionRow,
+    ) -> anyhow::Result<()> {
+        let user = &self.args.user;
+        let ground = Ground::lay(config, Duration::ZERO).await?;
+        let access = ground.access(config).await?;
+        let told = deregister_erased(&access, erasure, row).await;
+        // What this call took of the quota is told to everybody.
+        ground.permits.give_back().await;
+        let again = format!("`polar-sync users erase {user}` goes on from here");
+        match told {
+            Err(SessionError::Key(error)) => Err(Failure::of(
+                error,
+                Code::Keys,
+                format!(
+                    "give security.keys the key that sealed the user's tokens, or add --without-polar; {again}"
+                ),
+            )
+            .into()),
+            Err(SessionError::Store(error)) => Err(error.into()),
+            told @ (Ok(()) | Err(SessionError::Call(_) | SessionError::Refresh(_))) => {
+                let next_step = format!(
+                    "all work on the user has stopped, and nothing is deleted yet; {again}, with --without-polar if \
+                     Polar stays away"
+                );
+                Ok(told.exit(Code::Fails, next_step)?)
+            }
+        }
+    }
+
+    /// Deletes the rows of the user's connections in batches; how many.
+    async fn delete(&self, erasure: &Erasure, teller: &Teller) -> anyhow::Result<u64> {
+        let mut rows = 0;
+        loop {
+            let deleted = self.store.erase_rows(&erasure.connections, BATCH).await?;
+            rows += deleted;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(rows);
+            }
+            teller.say(&format!("{rows} rows are deleted"));
+        }
+    }
+
+    async fn erase_from_redis(&self) -> anyhow::Result<usize> {
+        let erased = self.enqueuer.erase(&self.args.user, News::AllButErased);
+        let next_step = format!(
+            "the rows are deleted; once Redis answers, `polar-sync users erase {}` deletes what it holds",
+            self.args.user
+        );
+        Ok(erased.await.exit(Code::RedisUnreachable, next_step)?)
+    }
+
+    /// Looks for what an erasure must not leave.
+    async fn check(&self, erasure: &Erasure) -> anyhow::Result<()> {
+        let user = &self.args.user;
+        match self.store.count_traces(user, &erasure.connections).await? {
+            0 => Ok(()),
+            traces => Err(Failure::new(
+                Code::Fails,
+                format!("{traces} rows of user {user} came in while they were deleted"),
+                format!(
+                    "the scheduler deletes them once erasure.notice is over; `polar-sync doctor` tells of a process \
+                     that still writes (receipt {})",
+                    erasure.erasure_id
+                ),
+            )
+            .into()),
+        }
+    }
+}
+
+fn write(erased: &Erased<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Erased {
+        user_id,
+        rows,
+        redis_entries,
+        deregistered,
+        erasure,
+    } = erased;
+    writeln!(
+        out,
+        "user {user_id} is erased: {rows} rows and {redis_entries} entries in Redis are deleted, and no trace was found \
+         afterwards"
+    )?;
+    if !deregistered {
+        writeln!(
+            out,
+            "Polar was not told: the user may still be registered with our client"
+        )?;
+    }
+    writeln!(out, "receipt: {}", erasure.erasure_id)
+}
