@@ -67,6 +67,8 @@ pub enum Command {
     Users(UsersCommand),
     /// Show lanes, runs, connections, quota, intervals, and what needs somebody.
     Status,
+    /// Look whether everything is as it has to be: servers, keys, Polar, work. It changes nothing.
+    Doctor,
     /// Explain in plain words how a user stands, and what happens next.
     Explain(ExplainArgs),
     /// List what was given up for now, try it again, or forget it.

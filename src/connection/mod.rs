@@ -24,6 +24,6 @@ pub use erase::{Begun, begin_erasure, deregister_erased};
 pub use guard::{Evidence, HoldRules, Verdict, judge};
 pub use refresh::RefreshError;
 pub use refuse::refuse_open;
-pub use seal::reseal;
+pub use seal::{check_opens, reseal};
 pub use session::{Access, Session, SessionError};
 pub use standing::{Standing, ask, ask_witness, register};

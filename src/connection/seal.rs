@@ -53,6 +53,15 @@ pub(super) fn open(
     })
 }
 
+/// Checks that a stored token set opens.
+pub fn check_opens(
+    keyring: &Keyring,
+    connection: ConnectionId,
+    sealed: &SealedTokens,
+) -> Result<(), KeyError> {
+    open(keyring, connection, sealed).map(drop)
+}
+
 /// Seals a token set anew with the key that seals now; the tokens stay the same.
 pub fn reseal(
     keyring: &Keyring,

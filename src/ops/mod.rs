@@ -12,6 +12,7 @@ pub mod config;
 mod consent;
 pub mod dead;
 pub mod demo;
+pub mod doctor;
 pub mod enqueue;
 pub mod explain;
 pub mod keys;

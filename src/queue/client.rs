@@ -102,11 +102,27 @@ impl Redis {
 
     /// Refuses a Redis that is too old or that would evict jobs.
     pub async fn check(&self) -> Result<(), RedisFault> {
-        let info: String = redis::cmd("INFO")
+        judge(&self.info().await?)
+    }
+
+    /// Asks Redis about itself.
+    pub async fn facts(&self) -> Result<RedisFacts, RedisFault> {
+        let info = self.info().await?;
+        let number = |name| field(&info, name).parse().unwrap_or_default();
+        Ok(RedisFacts {
+            version: field(&info, "redis_version").to_owned(),
+            appends: field(&info, "aof_enabled") == "1",
+            saves: field(&info, "rdb_last_bgsave_status") == "ok",
+            used_bytes: number("used_memory"),
+            max_bytes: number("maxmemory"),
+        })
+    }
+
+    async fn info(&self) -> Result<String, RedisFault> {
+        redis::cmd("INFO")
             .query_async(&mut self.connection())
             .await
-            .map_err(RedisFault::Unreachable)?;
-        judge(&info)
+            .map_err(RedisFault::Unreachable)
     }
 
     /// Whether Redis answers now.
@@ -133,21 +149,38 @@ impl Redis {
     }
 }
 
-/// Reads the answer of `INFO`, which needs fewer rights than `CONFIG GET`.
+/// How Redis stands to what is expected of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisFacts {
+    /// Its version.
+    pub version: String,
+    /// Whether it keeps a log of what it is given.
+    pub appends: bool,
+    /// Whether its last snapshot could be written.
+    pub saves: bool,
+    /// Memory in use.
+    pub used_bytes: u64,
+    /// Memory that it may use; 0 for all there is.
+    pub max_bytes: u64,
+}
+
+/// A field of the answer of `INFO`, which needs fewer rights than `CONFIG GET`.
+fn field<'a>(info: &'a str, name: &str) -> &'a str {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map_or("", str::trim)
+}
+
+/// Reads the answer of `INFO`.
 fn judge(info: &str) -> Result<(), RedisFault> {
-    let field = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map_or("", str::trim)
-    };
-    let version = field("redis_version");
+    let version = field(info, "redis_version");
     if parse_version(version).is_none_or(|version| version < MIN_VERSION) {
         return Err(RedisFault::TooOld {
             version: version.to_owned(),
         });
     }
     // Whether memory is limited now does not matter: a limit that is set later would find the policy.
-    let policy = field("maxmemory_policy");
+    let policy = field(info, "maxmemory_policy");
     if policy != "noeviction" {
         return Err(RedisFault::Evicts {
             policy: policy.to_owned(),

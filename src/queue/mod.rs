@@ -32,7 +32,7 @@ pub mod shell;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use client::{ClientLimits, Redis, RedisFault};
+pub use client::{ClientLimits, Redis, RedisFacts, RedisFault};
 pub use enqueue::{Depth, Enqueuer};
 pub use keys::{Keys, LaneName};
 pub use lane::{Delivery, Lane, Process, Signal, Timing, Verdict};

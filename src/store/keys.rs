@@ -19,6 +19,15 @@ pub enum KeysError {
 impl Store {
     /// Checks the configured keys against the proofs of earlier starts, and notes new ones.
     pub async fn check_keys(&self, keyring: &Keyring) -> Result<(), KeysError> {
+        for key_id in self.verify_keys(keyring).await? {
+            self.add_key(key_id, &keyring.prove(key_id)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks the configured keys against the proofs of earlier starts; those that have none yet.
+    pub async fn verify_keys<'a>(&self, keyring: &'a Keyring) -> Result<Vec<&'a str>, KeysError> {
+        let mut unproven = Vec::new();
         for key_id in keyring.ids() {
             let proof = sqlx::query_scalar!(
                 "SELECT proof FROM polar_sync.encryption_key WHERE key_id = $1",
@@ -29,10 +38,10 @@ impl Store {
             .map_err(StoreError::while_doing("read the proof of a key"))?;
             match proof {
                 Some(proof) => keyring.verify(key_id, &proof)?,
-                None => self.add_key(key_id, &keyring.prove(key_id)?).await?,
+                None => unproven.push(key_id),
             }
         }
-        Ok(())
+        Ok(unproven)
     }
 
     async fn add_key(&self, key_id: &str, proof: &[u8]) -> Result<(), StoreError> {

@@ -31,6 +31,7 @@ pub mod records;
 pub mod remote;
 pub mod request;
 pub mod run;
+pub mod server;
 pub mod token;
 pub mod totals;
 mod tx;

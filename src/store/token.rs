@@ -137,7 +137,44 @@ pub struct TokenRow {
     pub tokens: SealedTokens,
 }
 
+macro_rules! token_rows {
+    ($tail:literal, $($arg:expr),*) => {
+        sqlx::query!(
+            r#"SELECT connection_id, user_id, key_id AS "key_id!", access_token AS "access_token!", refresh_token,
+                      token_expires_at AS "expires_at: jiff_sqlx::Timestamp"
+               FROM polar_sync.connection "# + $tail,
+            $($arg),*
+        )
+        .map(|row| TokenRow {
+            connection_id: ConnectionId(row.connection_id),
+            user_id: row.user_id,
+            tokens: SealedTokens {
+                key_id: row.key_id,
+                access_token: row.access_token,
+                refresh_token: row.refresh_token,
+                expires_at: row.expires_at.map(jiff_sqlx::Timestamp::to_jiff),
+            },
+        })
+    };
+}
+
 impl Store {
+    /// The tokens of up to `limit` connections after `after`, by id.
+    pub async fn tokens_after(
+        &self,
+        after: ConnectionId,
+        limit: i64,
+    ) -> Result<Vec<TokenRow>, StoreError> {
+        token_rows!(
+            "WHERE connection_id > $1 AND access_token IS NOT NULL ORDER BY connection_id LIMIT $2",
+            after.0,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("read tokens"))
+    }
+
     /// How many connections have tokens that another key than `key_id` seals.
     pub async fn count_sealed_otherwise(&self, key_id: &str) -> Result<i64, StoreError> {
         sqlx::query_scalar!(
@@ -160,26 +197,13 @@ impl Tx {
         after: ConnectionId,
         limit: i64,
     ) -> Result<Vec<TokenRow>, StoreError> {
-        sqlx::query!(
-            r#"SELECT connection_id, user_id, key_id AS "key_id!", access_token AS "access_token!", refresh_token,
-                      token_expires_at AS "expires_at: jiff_sqlx::Timestamp"
-               FROM polar_sync.connection
-               WHERE connection_id > $2 AND access_token IS NOT NULL AND key_id <> $1
-               ORDER BY connection_id LIMIT $3 FOR UPDATE"#,
+        token_rows!(
+            "WHERE connection_id > $2 AND access_token IS NOT NULL AND key_id <> $1
+             ORDER BY connection_id LIMIT $3 FOR UPDATE",
             key_id,
             after.0,
             limit
         )
-        .map(|row| TokenRow {
-            connection_id: ConnectionId(row.connection_id),
-            user_id: row.user_id,
-            tokens: SealedTokens {
-                key_id: row.key_id,
-                access_token: row.access_token,
-                refresh_token: row.refresh_token,
-                expires_at: row.expires_at.map(jiff_sqlx::Timestamp::to_jiff),
-            },
-        })
         .fetch_all(self.db())
         .await
         .map_err(StoreError::while_doing("read tokens by key"))

@@ -8,6 +8,7 @@
 
 mod dead;
 mod desk;
+mod doctor;
 mod enqueue;
 mod explain;
 mod import;

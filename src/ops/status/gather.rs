@@ -22,7 +22,7 @@ struct Seen {
     quota: Option<Snapshot>,
 }
 
-pub(super) async fn gather(
+pub(in crate::ops) async fn gather(
     config: &Config,
     store: &Store,
     redis: &ServiceUrl,

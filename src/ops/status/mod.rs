@@ -3,7 +3,8 @@
 mod gather;
 mod text;
 
-pub(super) use gather::{checkpoint, instant};
+pub(super) use gather::{checkpoint, gather, instant};
+pub(super) use text::needs;
 
 use std::io::Write;
 
@@ -25,11 +26,11 @@ const RUNS_MIN: i32 = 5;
 
 /// What is shown.
 #[derive(Debug, Serialize)]
-struct Status {
-    at: Timestamp,
+pub(super) struct Status {
+    pub(super) at: Timestamp,
     /// Why Redis cannot be asked; what comes from there is missing then.
     redis_error: Option<String>,
-    lanes: Option<Vec<LaneStatus>>,
+    pub(super) lanes: Option<Vec<LaneStatus>>,
     runs_within_min: i32,
     runs: Vec<RunRate>,
     connections: Vec<StateCount>,
@@ -48,14 +49,14 @@ struct Status {
 }
 
 #[derive(Debug, Serialize)]
-struct LaneStatus {
-    lane: Lane,
+pub(super) struct LaneStatus {
+    pub(super) lane: Lane,
     /// Waiting and running ones.
-    entries: u64,
+    pub(super) entries: u64,
     /// Running ones.
-    pending: u64,
+    pub(super) pending: u64,
     /// Age of the oldest entry.
-    oldest_s: Option<f64>,
+    pub(super) oldest_s: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,7 +94,7 @@ struct Interval {
 pub async fn run(config: &Config, output: &mut Output<impl Write>) -> anyhow::Result<()> {
     let needs = config.for_queue("status")?;
     let store = reach::connect_postgres(needs.database_url, 1).await?;
-    let status = gather::gather(config, &store, needs.redis_url).await?;
+    let status = gather(config, &store, needs.redis_url).await?;
     output.show(&status, text::write)?;
     Ok(())
 }

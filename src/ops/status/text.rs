@@ -162,7 +162,7 @@ fn write_webhook(status: &Status, now: Present, out: &mut dyn Write) -> io::Resu
 }
 
 /// What somebody should look at, each with the command that shows more.
-fn needs(status: &Status, now: Present) -> Vec<String> {
+pub(in crate::ops) fn needs(status: &Status, now: Present) -> Vec<String> {
     let needs = &status.needs;
     let mut told = Vec::new();
     let mut tell = |count: i64, what: &str, command: &str| {
@@ -190,6 +190,11 @@ fn needs(status: &Status, now: Present) -> Vec<String> {
         needs.held,
         "suspects held, since too many tokens are refused at once",
         "`polar-sync users list --state suspect`",
+    );
+    tell(
+        needs.erasing,
+        "users whose erasure has not come to its end, which `polar-sync users erase USER` goes on with",
+        "`polar-sync users list --state erasing`",
     );
     if let Some(since) = needs
         .due_since
@@ -309,6 +314,7 @@ mod tests {
                 quarantined: 2,
                 blocked_transactions: 1,
                 held: 4,
+                erasing: 0,
                 open_requests: 3,
                 due_kinds: 9,
                 due_since: Some(at("2026-03-20T11:00:00Z")),

@@ -66,11 +66,13 @@ pub(super) async fn run(
     let Some(erasure) = before else {
         return Err(reach::no_connection(&args.user).into());
     };
-    // Erased before; what Redis was given since, by others, goes as well.
+    // Erased before; what came in since goes as well.
+    let rows = work.delete(&erasure, &Teller::new()).await?;
     let redis_entries = work.erase_from_redis().await?;
+    work.check(&erasure).await?;
     let erased = Erased {
         user_id: &args.user,
-        rows: 0,
+        rows,
         redis_entries,
         deregistered: erasure.deregistered_at.is_some(),
         erasure,
@@ -226,8 +228,8 @@ impl<'a> Work<'a> {
                 Code::Fails,
                 format!("{traces} rows of user {user} came in while they were deleted"),
                 format!(
-                    "the scheduler deletes them once erasure.notice is over; `polar-sync doctor` tells of a process \
-                     that still writes (receipt {})",
+                    "the scheduler deletes them once erasure.notice is over; run `polar-sync users erase {user}` again \
+                     to look once more (receipt {})",
                     erasure.erasure_id
                 ),
             )

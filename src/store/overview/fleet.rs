@@ -29,6 +29,8 @@ pub struct Needs {
     pub blocked_transactions: i64,
     /// Suspects that the mass guard holds.
     pub held: i64,
+    /// Erasures that have begun and not ended.
+    pub erasing: i64,
     /// Requests that wait or run.
     pub open_requests: i64,
     /// Kinds whose time has come and that the scheduler has not taken up yet.
@@ -85,6 +87,7 @@ impl Store {
                     AS "blocked_transactions!",
                 (SELECT count(*) FROM polar_sync.connection WHERE state = 'suspect' AND state_reason = 'held'
                     AND ended_at IS NULL) AS "held!",
+                (SELECT count(*) FROM polar_sync.erasure WHERE erased_at IS NULL) AS "erasing!",
                 (SELECT count(*) FROM (SELECT FROM polar_sync.sync_request WHERE state IN ('open', 'running')
                     LIMIT $1) r) AS "open_requests!",
                 (SELECT count(*) FROM (SELECT FROM polar_sync.kind_state WHERE next_due_at <= polar_sync.now()
@@ -99,6 +102,7 @@ impl Store {
             quarantined: row.quarantined,
             blocked_transactions: row.blocked_transactions,
             held: row.held,
+            erasing: row.erasing,
             open_requests: row.open_requests,
             due_kinds: row.due_kinds,
             due_since: instant(row.due_since),
