@@ -15,12 +15,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
 
 /// Parses a body as JSON; `serde_json`'s limit of 128 levels bounds its depth.
 pub(super) fn value(body: &[u8]) -> Result<Value, Unreadable> {
-    let unreadable = || {
-        Unreadable::new(
-            "",
-            "JSON with numbers and text in range, at most 128 levels deep",
-        )
-    };
+    let unreadable = || Unreadable::new("", "JSON of at most 128 levels");
     let text = complete::text(body).map_err(|_| unreadable())?;
     document::parse(text).map_err(|_| unreadable())
 }

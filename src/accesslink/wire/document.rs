@@ -21,12 +21,88 @@ pub(super) fn is_repeated(name: &str) -> bool {
     name.contains(REPEATED)
 }
 
-/// Parses a document.
+/// Parses a document. What JSON can say and no value can hold costs nothing but itself: a number beyond every
+/// `f64` stands there as the text that it was sent as, and half a surrogate pair as U+FFFD.
 pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
+    parse_in_range(text).or_else(|error| match brought_into_range(text) {
+        Some(text) => parse_in_range(&text),
+        None => Err(error),
+    })
+}
+
+fn parse_in_range(text: &str) -> Result<Value, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(text);
     let value = Node.deserialize(&mut parser)?;
     parser.end()?;
     Ok(value)
+}
+
+/// The document with values that can be held; `None` when nothing had to be changed.
+fn brought_into_range(document: &str) -> Option<String> {
+    let mut changed = String::with_capacity(document.len() + 2);
+    let mut rest = document;
+    while let Some(start) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        let (before, token) = rest.split_at(start);
+        changed.push_str(before);
+        if token.starts_with('"') {
+            let (text, after) = token.split_at(text_end(token));
+            push_text(&mut changed, text);
+            rest = after;
+            continue;
+        }
+        let beyond = |c: char| !(c.is_ascii_digit() || "+-.eE".contains(c));
+        let (number, after) = token.split_at(token.find(beyond).unwrap_or(token.len()));
+        if number.parse().is_ok_and(f64::is_infinite) {
+            changed.extend(["\"", number, "\""]);
+        } else {
+            changed.push_str(number);
+        }
+        rest = after;
+    }
+    changed.push_str(rest);
+    (changed != document).then_some(changed)
+}
+
+/// Adds a text with U+FFFD for every half of a surrogate pair.
+fn push_text(changed: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(start) = rest.find('\\') {
+        let (before, escape) = rest.split_at(start);
+        changed.push_str(before);
+        let length = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                changed.push_str("\\ufffd");
+                rest = &escape[6..];
+                continue;
+            }
+            _ => 2,
+        };
+        let (kept, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        changed.push_str(kept);
+        rest = after;
+    }
+    changed.push_str(rest);
+}
+
+/// The 16 bits that an escape stands for, if it is one of these.
+fn unit(escape: &str) -> Option<u16> {
+    let digits = escape.strip_prefix("\\u")?.get(..4)?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+/// Where a text ends that begins with its quote.
+fn text_end(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.bytes().enumerate().skip(1) {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 struct Node;
@@ -116,11 +192,44 @@ mod tests {
     }
 
     #[test]
+    fn a_number_beyond_all_numbers_is_kept_as_text() {
+        let text =
+            r#"{"a":1e999,"b":[-1.5E+400, 1e308,-0],"c":"\"1e999\\","1e999":9e-999,"d":1e999}"#;
+        let expected =
+            r#"{"a":"1e999","b":["-1.5E+400",1e308,-0.0],"c":"\"1e999\\","1e999":0.0,"d":"1e999"}"#;
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(parse(text).unwrap(), expected);
+        let huge = "9".repeat(400);
+        assert_eq!(parse(&huge).unwrap(), Value::String(huge));
+    }
+
+    #[test]
+    fn half_a_pair_is_a_character_that_is_not_known() {
+        let text =
+            r#"{"a":"x\ud83dy","\ude00":"\\ud83d","b":"\ud83d\ude00\ud83d","c":"\ud83d\n\ude00"}"#;
+        let expected =
+            r#"{"a":"x\ufffdy","\ufffd":"\\ud83d","b":"\ud83d\ude00\ufffd","c":"\ufffd\n\ufffd"}"#;
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(parse(text).unwrap(), expected);
+        for text in [r#""\ud83"#, r#""\ud83d"#, r#"["\ud83d\"#, r#""\é\ud83d""#] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn every_other_document_is_what_it_was() {
         let text = r#"{"a":[1,-1,1.5,18446744073709551615,"\u00e9",{}],"b":{"c":false}}"#;
         let plain: Value = serde_json::from_str(text).unwrap();
         assert_eq!(parse(text).unwrap(), plain);
-        for text in ["{} {}", "1e999", "[1,]", &"[".repeat(200)] {
+        for text in [
+            "{} {}",
+            "1e999]",
+            "[1,]",
+            "[-]",
+            r#"["a]"#,
+            r#"{"a":1e999,}"#,
+            &"[".repeat(200),
+        ] {
             assert!(parse(text).is_err(), "{text:.10}");
         }
     }

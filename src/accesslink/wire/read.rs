@@ -171,6 +171,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_beyond_all_numbers_costs_itself_alone() {
+        let body = br#"{"id":1,"upload-time":"u","start-time":"s","duration":"d","calories":1e999,
+            "distance":12.5,"heart-rate":{"average":-1e999,"maximum":151}}"#;
+        let read: Read<Exercise> = read(body).unwrap();
+        assert_eq!(paths(&read), ["calories", "heart_rate.average"]);
+        assert_eq!(read.body.distance, Some(12.5));
+        assert_eq!(read.body.heart_rate.unwrap().maximum, Some(151.0));
+    }
+
+    #[test]
     fn what_a_record_cannot_be_without_is_not_left_out() {
         let fields = [
             ("id", "1", "{}"),
