@@ -27,22 +27,18 @@ pub fn check_transaction(
     transaction: &TransactionAddress,
 ) -> Result<(), Refused> {
     let path = own_path(url, origin)?;
-    if path.trim_end_matches('/') == transaction_path(transaction) {
-        Ok(())
-    } else {
-        Err(Refused::Path)
+    // The id comes from the same answer: that it agrees with the URL does not make it one.
+    let is_own = path.trim_end_matches('/') == transaction_path(transaction);
+    match last_id(&path) {
+        Some(_) if is_own => Ok(()),
+        _ => Err(Refused::Path),
     }
 }
 
 /// The id of the item that `url` names, which must be one of exactly this transaction.
 pub fn item_id(url: &str, origin: &Url, transaction: &TransactionAddress) -> Result<i64, Refused> {
     let path = own_path(url, origin)?;
-    let last = path
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    let id = parse_id(last).ok_or(Refused::Path)?;
+    let id = last_id(&path).ok_or(Refused::Path)?;
     // Rebuilding the whole path is the check: nothing else can hide in it.
     if path.trim_end_matches('/') == item_path(transaction, id) {
         Ok(id)
@@ -85,6 +81,9 @@ fn own_path(url: &str, origin: &Url) -> Result<String, Refused> {
         return Err(Refused::Form);
     }
     let parsed = Url::parse(url).map_err(|_| Refused::Form)?;
+    if written_path(url) != Some(parsed.path()) {
+        return Err(Refused::Form);
+    }
     let is_configured = parsed.origin() == origin.origin();
     let is_polars = parsed.scheme() == "https"
         && parsed.port().is_none()
@@ -95,6 +94,17 @@ fn own_path(url: &str, origin: &Url) -> Result<String, Refused> {
         return Err(Refused::Host);
     }
     Ok(parsed.path().to_owned())
+}
+
+/// What follows the host as it is written, with every `.` and `..` in it.
+fn written_path(url: &str) -> Option<&str> {
+    let (_scheme, rest) = url.split_once("://")?;
+    rest.find('/').map(|start| &rest[start..])
+}
+
+/// The id that a path ends in.
+fn last_id(path: &str) -> Option<i64> {
+    parse_id(path.trim_end_matches('/').rsplit('/').next()?)
 }
 
 fn parse_id(text: &str) -> Option<i64> {

@@ -156,6 +156,11 @@ impl Call {
         self.operation
     }
 
+    /// The path and the query, below the configured origin.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Registers the token's user under our own `member_id`.
     pub fn register_user(member_id: &str) -> Self {
         let body = serde_json::json!({ "member-id": member_id }).to_string();
