@@ -29,6 +29,9 @@ const SCOPE: &str = "accesslink.read_all";
 /// The largest answer of the token endpoint that is taken.
 const TOKEN_BODY_MAX_BYTES: usize = 64 * 1024;
 
+/// The longest code of a refusal that is repeated.
+const CODE_MAX_CHARS: usize = 64;
+
 /// What OAuth needs to know.
 #[derive(Debug, Clone)]
 pub struct OAuthSettings {
@@ -169,7 +172,7 @@ impl OAuth {
         let tokens = answer.map_err(|error| match error {
             RequestTokenError::ServerResponse(refusal) => match refusal.error().as_ref() {
                 "invalid_grant" => OAuthError::InvalidGrant,
-                code => OAuthError::Refused(code.chars().take(64).collect()),
+                code => OAuthError::Refused(plain_code(code)),
             },
             RequestTokenError::Request(_)
             | RequestTokenError::Parse(..)
@@ -185,6 +188,12 @@ impl OAuth {
             polar_user_id: tokens.extra_fields().x_user_id,
         })
     }
+}
+
+/// The code of a refusal, as far as OAuth allows one: it goes to logs, terminals and pages.
+fn plain_code(code: &str) -> String {
+    let allowed = |c: &char| matches!(c, ' '..='~') && !"\"\\".contains(*c);
+    code.chars().filter(allowed).take(CODE_MAX_CHARS).collect()
 }
 
 /// The oauth2 crate's view of our HTTP client: same limits, no redirects.
