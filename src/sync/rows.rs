@@ -14,7 +14,7 @@ use crate::{
     },
     model::{
         ConnectionId, Detail, Details, Kind, TransactionalKind,
-        record::{DailyActivity, Part, PhysicalInformation, Workout},
+        record::{DailyActivity, Part, PhysicalInformation, Workout, WorkoutSource},
     },
     normalize::{self, ActivityParts, Leftover, Origin, Piece, Route, WorkoutParts},
     store::raw::{Quarantined, RawBody, RawError, RawPart},
@@ -59,7 +59,7 @@ pub(super) fn rows(
             TransactionalKind::Exercise => workout(item, summary, wanted, &mut unreadable),
             TransactionalKind::Activity => activity(item, summary, &mut unreadable),
             TransactionalKind::PhysicalInformation => {
-                physical_information(summary, &mut unreadable)
+                physical_information(item, summary, &mut unreadable)
             }
         },
         None => None,
@@ -236,7 +236,17 @@ fn workout(
     let normalized = normalize::workout(&exercise, Origin::Transaction, parts);
     let normalized = unreadable.unless(SUMMARY, normalized.map(Read::whole))?;
     note_leftovers(&normalized.leftovers, &series, unreadable);
+    let is_own = normalized.record.source == WorkoutSource::Transactional(item.item_id);
+    own(is_own, unreadable)?;
     Some(Record::Workout(Box::new(normalized.record)))
+}
+
+/// A record is known by the id in its body. One that says that it is another would take that one's place.
+fn own(is_own: bool, unreadable: &mut NotUnderstood) -> Option<()> {
+    if !is_own {
+        unreadable.note(SUMMARY, &Unreadable::new("id", "the id that was asked for"));
+    }
+    is_own.then_some(())
 }
 
 /// Every series that is understood, and the part that each stands in; or none: where one could not be
@@ -284,11 +294,16 @@ fn activity(item: &FetchedItem, summary: &[u8], unreadable: &mut NotUnderstood) 
     Some(Record::Activity(Box::new(normalized.record)))
 }
 
-fn physical_information(summary: &[u8], unreadable: &mut NotUnderstood) -> Option<Record> {
+fn physical_information(
+    item: &FetchedItem,
+    summary: &[u8],
+    unreadable: &mut NotUnderstood,
+) -> Option<Record> {
     let information: wire::PhysicalInformation = read(summary, SUMMARY, unreadable)?;
     let normalized = normalize::physical_information(&information).map(Read::whole);
     let normalized = unreadable.unless(SUMMARY, normalized)?;
     note_leftovers(&normalized.leftovers, &[], unreadable);
+    own(normalized.record.polar_id == item.item_id, unreadable)?;
     Some(Record::PhysicalInformation(normalized.record))
 }
 
@@ -415,6 +430,22 @@ mod tests {
         };
         assert_eq!(day.step_samples, Part::Unreadable);
         assert_eq!(day.zone_samples, Part::Absent);
+    }
+
+    #[test]
+    fn a_body_that_says_that_it_is_another_takes_nobodys_place() {
+        let information = r#"{"id":412,"created":"2031-05-06T20:00:00Z","weight":70}"#;
+        for (kind, body) in [
+            (TransactionalKind::Exercise, EXERCISE),
+            (TransactionalKind::PhysicalInformation, information),
+        ] {
+            let rows = rows_of(kind, &[(SUMMARY, body)]);
+            assert!(rows.record.is_some() && rows.quarantine.is_empty());
+            let rows = rows_of(kind, &[(SUMMARY, &body.replace("412", "413"))]);
+            assert!(rows.record.is_none());
+            let reason = "id: expected the id that was asked for";
+            assert_eq!(quarantined(&rows), [(SUMMARY, reason)]);
+        }
     }
 
     #[test]
