@@ -80,6 +80,7 @@ async fn no_hostile_address_is_followed() {
                 "7/samples" => Some(Reply::json(&samples)),
                 _ => None,
             }),
+            nights: r#"{"nights":[]}"#.to_owned(),
         }
     })
     .await;

@@ -1,5 +1,7 @@
 //! A real worker in front of a hostile Polar: one user, whose exercises are what the test wants them to be.
 
+mod broken;
+mod content;
 mod links;
 
 use std::sync::{
@@ -25,6 +27,8 @@ struct Script {
     listed: serde_json::Value,
     /// The answers below a transaction's exercises, by what follows `/exercises/`; else 204.
     parts: Parts,
+    /// The list of nights.
+    nights: String,
 }
 
 type Parts = Box<dyn Fn(&str) -> Option<Reply> + Send + Sync>;
@@ -68,10 +72,10 @@ async fn polar(script: impl FnOnce(&str) -> Script) -> Server {
                 item.and_then(|item| (script.parts)(item))
                     .unwrap_or_else(Reply::nothing)
             }
-            (_, None) if path.starts_with("/v3/users/") && request.method == "GET" => Reply::json(
-                json!({ "polar-user-id": FIRST_ACCOUNT, "nights": [], "recharges": [] })
-                    .to_string(),
-            ),
+            ("GET", None) if path == "/v3/users/sleep" => Reply::json(&script.nights),
+            (_, None) if path.starts_with("/v3/users/") && request.method == "GET" => {
+                Reply::json(json!({ "polar-user-id": FIRST_ACCOUNT, "recharges": [] }).to_string())
+            }
             ("POST", None) if path == "/v3/users" => Reply::json("{}"),
             _ => Reply::nothing(),
         }
@@ -88,6 +92,32 @@ async fn world(polar: &Server) -> World {
     world.set("ACCESSLINK__API_URL", &polar.url(""));
     world.set("SYNC__ATTEMPTS_MAX", "1000");
     world
+}
+
+/// Waits until a run has ended that was asked for so.
+async fn until_ended(world: &World, request: &str) {
+    world
+        .until_true("the run to end", async || {
+            let ended = "SELECT coalesce(string_agg(array_to_string(request_ids, ','), ','), '')
+                FROM api_v1.sync_runs WHERE finished_at IS NOT NULL";
+            let ended = world.text(ended).await;
+            ended.split(',').any(|ended| ended == request)
+        })
+        .await;
+}
+
+/// Most memory that the worker which this test started has had, in bytes.
+fn peak_bytes() -> u64 {
+    let own = format!("PPid:\t{}", std::process::id());
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let of_workers = processes.filter_map(|process| {
+        let status = std::fs::read_to_string(process.ok()?.path().join("status")).ok()?;
+        let line = |key: &str| status.lines().find(|line| line.starts_with(key));
+        let is_worker = line("PPid:") == Some(&own) && line("Name:") == Some("Name:\tpolar-sync");
+        let peak_kib = line("VmHWM:").filter(|_| is_worker)?;
+        peak_kib.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    of_workers.max().expect("a running worker") * 1024
 }
 
 /// An exercise as its transaction has it, with other values for some of its fields.
