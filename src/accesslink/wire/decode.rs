@@ -13,9 +13,9 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     decode_value(value(body)?)
 }
 
-/// Parses a body as JSON; `serde_json`'s limit of 128 levels bounds its depth.
+/// Parses a body as JSON of a limited number of values; `serde_json`'s limit of 128 levels bounds its depth.
 pub(super) fn value(body: &[u8]) -> Result<Value, Unreadable> {
-    let unreadable = || Unreadable::new("", "JSON of at most 128 levels");
+    let unreadable = || Unreadable::new("", "JSON of at most 128 levels and three million values");
     let text = complete::text(body).map_err(|_| unreadable())?;
     document::parse(text).map_err(|_| unreadable())
 }

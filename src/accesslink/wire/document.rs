@@ -3,10 +3,12 @@
 //! A night's map names the hour that is repeated in autumn twice: with one value a name, the first pass
 //! through it would be lost.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+use super::limit::VALUE_LIMIT;
 
 /// Begins what tells a repeated name from the one before it. No name of Polar's has it.
 const REPEATED: char = '\0';
@@ -32,7 +34,8 @@ pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
 
 fn parse_in_range(text: &str) -> Result<Value, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(text);
-    let value = Node.deserialize(&mut parser)?;
+    let left = Cell::new(VALUE_LIMIT);
+    let value = Node { left: &left }.deserialize(&mut parser)?;
     parser.end()?;
     Ok(value)
 }
@@ -105,17 +108,25 @@ fn text_end(text: &str) -> usize {
     text.len()
 }
 
-struct Node;
+/// A value of a document.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    /// How many values may still come.
+    left: &'a Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Node {
+impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, node: D) -> Result<Value, D::Error> {
+        let too_many = || D::Error::custom("more values than a document may have");
+        self.left
+            .set(self.left.get().checked_sub(1).ok_or_else(too_many)?);
         node.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Node {
+impl<'de> Visitor<'de> for Node<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,7 +163,7 @@ impl<'de> Visitor<'de> for Node {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(entry) = entries.next_element_seed(Self)? {
+        while let Some(entry) = entries.next_element_seed(self)? {
             list.push(entry);
         }
         Ok(Value::Array(list))
@@ -161,7 +172,7 @@ impl<'de> Visitor<'de> for Node {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(Self)?;
+            let value = entries.next_value_seed(self)?;
             let name = if fields.contains_key(&name) {
                 format!("{name}{REPEATED}{}", fields.len())
             } else {
@@ -214,6 +225,13 @@ mod tests {
         for text in [r#""\ud83"#, r#""\ud83d"#, r#"["\ud83d\"#, r#""\é\ud83d""#] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_document_has_a_limit() {
+        let zeros = |n: usize| format!("[{}0]", "0,".repeat(n - 1));
+        assert!(parse(&zeros(VALUE_LIMIT - 1)).is_ok());
+        assert!(parse(&zeros(VALUE_LIMIT)).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use super::{Incomplete, ROUTE_LIMIT, Read, Unreadable, complete};
+use super::{Incomplete, ROUTE_LIMIT, Read, Unreadable, complete, limit::LEFT_OUT_LIMIT};
 
 /// Deepest nesting of elements that is understood: a track point's children are at the fifth level,
 /// extensions some levels below.
@@ -106,9 +106,16 @@ impl Track {
                 altitude_m: None,
                 time: None,
             }),
-            Err(error) => self.left_out.push(error),
+            Err(error) => self.leave_out(error),
         }
         Ok(())
+    }
+
+    /// Names what is left out, up to a limit: one point may have any number of altitudes.
+    fn leave_out(&mut self, error: Unreadable) {
+        if self.left_out.len() < LEFT_OUT_LIMIT {
+            self.left_out.push(error);
+        }
     }
 
     fn end_child(&mut self, name: &str) {
@@ -120,9 +127,9 @@ impl Track {
         match name {
             "ele" if !text.is_empty() => match text.parse::<f64>() {
                 Ok(metres) => point.altitude_m = Some(metres).filter(|metres| metres.is_finite()),
-                Err(_) => self
-                    .left_out
-                    .push(Unreadable::new(format!("trkpt[{position}].ele"), "metres")),
+                Err(_) => {
+                    self.leave_out(Unreadable::new(format!("trkpt[{position}].ele"), "metres"));
+                }
             },
             "time" if !text.is_empty() => point.time = Some(text.to_owned()),
             _ => {}
@@ -290,6 +297,14 @@ mod tests {
         assert_eq!(check_complete(body), Ok(()));
         let lost = decode(b"<gpx><trkpt lat='1'/><trkpt/></gpx>").unwrap_err();
         assert_eq!(lost.path, "trkpt[0].lon");
+    }
+
+    #[test]
+    fn what_is_left_out_is_named_up_to_a_limit() {
+        let altitudes = "<ele>high</ele>".repeat(LEFT_OUT_LIMIT + 1);
+        let body = format!("<gpx><trkpt lat='1' lon='2'>{altitudes}</trkpt></gpx>");
+        let read = decode(body.as_bytes()).unwrap();
+        assert_eq!((read.body.len(), read.left_out.len()), (1, LEFT_OUT_LIMIT));
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub const CLOCK_MAP_LIMIT: usize = 10_000;
 /// Entries of the pull notifications: three for each of 100,000 users, and room to grow.
 pub const NOTIFICATION_LIMIT: usize = 500_000;
 
+/// Values of a document, objects and lists among them: four for each notification, or six for each point of a
+/// route, and half as many again. A value takes some 20 times as much memory as the two bytes that it can be.
+pub(super) const VALUE_LIMIT: usize = 3_000_000;
+
+/// What is left out of a body and named one by one; quarantine shows less.
+pub(super) const LEFT_OUT_LIMIT: usize = 100;
+
 /// A list of at most `LIMIT` entries, for `#[serde(deserialize_with)]`.
 pub(super) fn at_most<'de, D, T, const LIMIT: usize>(list: D) -> Result<Vec<T>, D::Error>
 where

@@ -10,11 +10,9 @@ use serde_json::Value;
 use super::{
     Unreadable,
     decode::{decode_value, value},
+    limit::LEFT_OUT_LIMIT,
     tolerant::snake_case,
 };
-
-/// Values that are left out one by one; beyond, whole fields are.
-const LEFT_OUT_MAX: usize = 100;
 
 /// What would be taken for something else if it were left out: the start for one in UTC, a list for
 /// an empty one.
@@ -75,14 +73,14 @@ impl<T> Read<T> {
 }
 
 /// Leaves out what `error` names, and what is named next, until the rest is understood. It ends,
-/// because a value can be left out only once, and beyond the limit only as many fields as there are.
+/// because a value can be left out only once, and beyond the limit whole fields are.
 fn without<T: DeserializeOwned>(
     mut value: Value,
     mut error: Unreadable,
 ) -> Result<Read<T>, Unreadable> {
     let mut left_out = Vec::new();
     loop {
-        let path = if left_out.len() < LEFT_OUT_MAX {
+        let path = if left_out.len() < LEFT_OUT_LIMIT {
             error.path.as_str()
         } else {
             error.path.split(['.', '[']).next().unwrap_or_default()
@@ -225,8 +223,8 @@ mod tests {
             .map(|(_, code)| *code)
             .collect();
         assert_eq!(codes, [Some(1.0), None, Some(3.0)]);
-        let read = night(&["{}"; LEFT_OUT_MAX + 1]);
+        let read = night(&["{}"; LEFT_OUT_LIMIT + 1]);
         assert_eq!(read.body.hypnogram.0, []);
-        assert_eq!(read.left_out.len(), LEFT_OUT_MAX + 1);
+        assert_eq!(read.left_out.len(), LEFT_OUT_LIMIT + 1);
     }
 }
