@@ -16,6 +16,9 @@ const OFFSET_MAX_MINUTES: i32 = 14 * 60;
 /// Longest duration that can be meant: ten years of 366 days.
 const DURATION_MAX: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
+/// 0001-01-01T00:00:00Z. Nobody who reads can ask for an earlier time.
+const FIRST_SECOND: i64 = -62_135_596_800;
+
 /// A day of 24 hours.
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -53,9 +56,9 @@ impl Stamp {
 
 /// UTC = local − offset.
 pub(super) fn to_utc(local: DateTime, offset: Offset, path: &str) -> Result<Timestamp, Unreadable> {
-    offset
-        .to_timestamp(local)
-        .map_err(|_| Unreadable::new(path, "a time before the year 9999"))
+    let at = offset.to_timestamp(local).ok();
+    at.filter(|at| at.as_second() >= FIRST_SECOND)
+        .ok_or_else(|| Unreadable::new(path, "a time within the years 1 to 9999"))
 }
 
 /// An instant of UTC, whether it is marked as such or not.
@@ -119,7 +122,7 @@ fn parse_date(text: &str) -> Option<Date> {
     let year = i16::try_from(digits(year)?).ok()?;
     let month = i8::try_from(digits(month)?).ok()?;
     let day = i8::try_from(digits(day)?).ok()?;
-    Date::new(year, month, day).ok()
+    Date::new(year, month, day).ok().filter(|_| year > 0)
 }
 
 /// The time of day and the zone behind it; the outer option is whether that is readable.
@@ -206,7 +209,7 @@ mod tests {
     #[case("2031-05-06T07:08:09-0930", "2031-05-06T16:38:09Z", Some(-570))]
     #[case("2031-05-06T07:08:09+14", "2031-05-05T17:08:09Z", Some(840))]
     #[case("2031-12-31T24:00", "2032-01-01T00:00:00Z", None)]
-    #[case("0000-01-01T00:00Z", "0000-01-01T00:00:00Z", Some(0))]
+    #[case("0001-01-01T00:00Z", "0001-01-01T00:00:00Z", Some(0))]
     fn stamps_are_read(#[case] text: &str, #[case] instant: &str, #[case] zone: Option<i16>) {
         let stamp = Stamp::parse(text, "p").unwrap();
         assert_eq!(stamp.instant("p").unwrap(), instant.parse().unwrap());
@@ -238,6 +241,7 @@ mod tests {
     #[case("2031-05-06T07:08 UTC")]
     #[case("2031-05-06T-7:08")]
     #[case("9999-12-31T24:00")]
+    #[case("0000-12-31T23:59")]
     fn what_is_no_stamp_is_refused(#[case] text: &str) {
         let error = Stamp::parse(text, "start_time").unwrap_err();
         assert_eq!(
@@ -252,7 +256,8 @@ mod tests {
         assert!(last.instant("p").is_err());
         for minutes in [OFFSET_MIN_MINUTES, OFFSET_MAX_MINUTES] {
             let offset = offset(minutes).unwrap();
-            assert!(to_utc(date(0, 1, 1).at(0, 0, 0, 0), offset, "p").is_ok());
+            assert!(to_utc(date(1, 1, 2).at(0, 0, 0, 0), offset, "p").is_ok());
+            assert!(to_utc(date(0, 12, 31).at(0, 0, 0, 0), offset, "p").is_err());
             assert!(to_utc(last.local, offset, "p").is_err());
         }
     }
