@@ -67,10 +67,12 @@ pub(super) async fn complete(
 /// shows is not understood.
 async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result<(), Failure> {
     let shown = shown(run).await?;
+    let mut first = None;
     for lack in lacking {
         let same = shown.workouts.iter().find(|workout| is_same(workout, lack));
         if let Some(workout) = same {
-            fetch(run, workout, lack.details, counts).await?;
+            let fetched = fetch(run, workout, lack.details, counts).await;
+            put_off(fetched, &mut first)?;
         } else if shown.is_whole {
             let mut tx = run.store.begin_fenced("note_gone", &run.lease).await?;
             tx.note_gone(run.lease.connection_id, run.user_id(), lack)
@@ -78,7 +80,18 @@ async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result
             tx.commit().await?;
         }
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
+}
+
+/// Keeps the first failure that is of one exercise alone, so that the others have their turn.
+fn put_off(fetched: Result<(), Failure>, first: &mut Option<Failure>) -> Result<(), Failure> {
+    match fetched {
+        Err(Failure::Call(error)) if error.meaning.is_of_one_item() => {
+            first.get_or_insert(Failure::Call(error));
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Stores the workouts that Polar shows and that are not stored from there yet.
@@ -97,10 +110,12 @@ async fn rescue(run: &Run<'_>, counts: &mut Counts) -> Result<(), Failure> {
     let unknown = |workout: &&Workout| {
         hashed_id(workout).is_some_and(|id| known.iter().all(|known| known != id))
     };
+    let mut first = None;
     for workout in shown.workouts.iter().filter(unknown) {
-        fetch(run, workout, run.wanted(), counts).await?;
+        let fetched = fetch(run, workout, run.wanted(), counts).await;
+        put_off(fetched, &mut first)?;
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
 }
 
 /// The workouts that Polar shows, without their details.
@@ -270,6 +285,29 @@ mod tests {
         for body in ["{}", r#"{"message":"try again"}"#] {
             assert!(read_list(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn one_exercise_that_is_never_whole_takes_no_others_turn() {
+        let failure = |meaning| {
+            Failure::Call(Error {
+                operation: Operation::GetExercise,
+                meaning,
+            })
+        };
+        let mut first = None;
+        for broken in [Broken::TooLarge, Broken::CutOff] {
+            let fetched = Err(failure(Meaning::Broken(broken)));
+            assert!(put_off(fetched, &mut first).is_ok());
+        }
+        let Some(Failure::Call(error)) = &first else {
+            panic!("{first:?}");
+        };
+        assert_eq!(error.meaning, Meaning::Broken(Broken::TooLarge));
+        for meaning in [Meaning::Unauthorized, Meaning::ServerFailed(503)] {
+            assert!(put_off(Err(failure(meaning)), &mut first).is_err());
+        }
+        assert!(put_off(Ok(()), &mut first).is_ok());
     }
 
     #[test]
