@@ -64,6 +64,8 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -85,6 +87,22 @@ mod tests {
             &cursor[..cursor.len() - 3],
         ] {
             assert!(question.read::<(u8, String)>(garbage).is_err(), "{garbage}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_cursor_or_refused(text in "\\PC{0,80}|[A-Za-z0-9_-]{0,200}") {
+            let question = Question::of("workouts", &("user_001", 50));
+            prop_assert!(question.read::<(i64, String)>(&text).is_err());
+        }
+
+        #[test]
+        fn a_place_is_written_and_read(number in any::<i64>(), text in "\\PC{0,100}") {
+            let question = Question::of("workouts", &("user_001", 50));
+            let cursor = question.write(&(number, &text));
+            let read = question.read::<(i64, String)>(&cursor).unwrap();
+            prop_assert_eq!(read, (number, text));
         }
     }
 }

@@ -306,6 +306,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn params(query: &str) -> Params {
@@ -393,5 +395,32 @@ mod tests {
         );
         let last = params("end=9999-12-31").until("end").unwrap();
         assert_eq!(last, Some(Timestamp::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_or_refused(query in "\\PC{0,80}|([a-c]=[%0-9a-fA-F+&;=]{0,12}&){0,8}") {
+            if let Ok(params) = Params::of(&query) {
+                for name in ["a", "b", "c"] {
+                    let _ = (params.one(name), params.flag(name, true), params.number(name, 0..=9, 1));
+                    let ends = [params.from(name), params.until(name)];
+                    for at in ends.into_iter().filter_map(Result::ok).flatten() {
+                        prop_assert!(is_of_ours(at), "{at}");
+                    }
+                    prop_assert!(params.all(name).all(|value| !value.contains('\0')));
+                }
+            }
+        }
+
+        #[test]
+        fn any_time_is_within_the_years_that_postgres_has(
+            text in "[-+]?[0-9]{1,20}|[-+]?[0-9]{1,6}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[ +-][0-9]{2}:[0-9]{2})?)?",
+        ) {
+            for edge in [Edge::Beginning, Edge::End] {
+                if let Some(at) = instant(&text, edge) {
+                    prop_assert!(is_of_ours(at), "{at}");
+                }
+            }
+        }
     }
 }

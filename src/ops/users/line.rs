@@ -282,6 +282,7 @@ impl<'de> Visitor<'de> for ValueReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -380,5 +381,28 @@ mod tests {
             parse(b"{\"user_id\":\"\xff\"}").unwrap_err(),
             LineError::NotUtf8
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_read_or_refused(line in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&line);
+        }
+
+        /// A line that is damaged is refused without a value of it, or read as a connection that may be.
+        #[test]
+        fn a_damaged_line_tells_nothing(
+            at in any::<prop::sample::Index>(), by in any::<u8>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut line = format!(r#"{GOOD},"refresh_token":"canary-2","expires_at":1774000000}}"#).into_bytes();
+            let length = line.len();
+            line[at.index(length)] = by;
+            for line in [&line[..], &line[..cut.index(length)]] {
+                match parse(line) {
+                    Ok(line) => prop_assert!(line.user_id.as_str().parse::<UserId>().is_ok()),
+                    Err(error) => prop_assert!(!error.to_string().contains("canary"), "{}", error),
+                }
+            }
+        }
     }
 }
