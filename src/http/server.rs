@@ -8,10 +8,7 @@ use std::{
 
 use axum::Router;
 use axum_server::{Handle, accept::NoDelayAcceptor};
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::rt::TokioTimer;
 use tokio_util::sync::CancellationToken;
 
 /// The longest wait for the head of a request; an idle connection is closed after it too.
@@ -82,9 +79,10 @@ impl HttpServer {
             .map_err(ServeError::Serve)?
             .handle(handle.clone())
             // The end of an answer is not held back until what was sent before it is acknowledged.
-            .acceptor(NoDelayAcceptor::new());
-        // One protocol, so that nobody is waited for who does not say which.
-        *server.http_builder() = Builder::new(TokioExecutor::new()).http1_only();
+            .acceptor(NoDelayAcceptor::new())
+            // One protocol, so that nobody is waited for who does not say which: telling them apart has no timeout, and
+            // HTTP/2 would have none of these limits. The builder of the server cannot say so, only the server itself.
+            .http1_only();
         server
             .http_builder()
             .http1()

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod api;
 mod bodies;
 #[path = "../e2e/database.rs"]
 #[expect(dead_code, reason = "made for other tests, which use all of it")]

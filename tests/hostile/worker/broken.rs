@@ -59,7 +59,7 @@ async fn what_is_not_whole_is_not_committed_and_hides_nothing_else() {
         let many = many.clone();
         Script {
             created: vec![format!("{origin}{}/{TRANSACTION}", transactions())],
-            listed: (1..=12)
+            listed: (1..=14)
                 .map(|id| format!("{origin}{}/{TRANSACTION}/exercises/{id}", transactions()))
                 .collect(),
             parts: Box::new(move |part| match part {
@@ -70,6 +70,11 @@ async fn what_is_not_whole_is_not_committed_and_hides_nothing_else() {
                 }
                 "12/samples/0" => Some(Reply::json(json!({ "sample-type": "0", "recording-rate": 1, "data": "97,".repeat(2_000_000) }).to_string())),
                 "12/samples" => Some(Reply::json(r#"{"samples":"some"}"#)),
+                "13" => Some(Reply::json(format!("[{}0]", "0,".repeat(4_000_000)))),
+                "14/gpx" => {
+                    let altitudes = "<ele>x</ele>".repeat(600_000);
+                    Some(Reply::json(format!("<gpx><trkpt lat='1' lon='2'>{altitudes}</trkpt></gpx>")))
+                }
                 part => match (broken(part), part.parse()) {
                     (None, Ok(id)) => Some(Reply::json(exercise(id, &json!({})))),
                     (broken, _) => broken,
@@ -96,10 +101,13 @@ async fn what_is_not_whole_is_not_committed_and_hides_nothing_else() {
     let blocked = "SELECT count(*) FROM polar_sync.remote_transaction WHERE phase = 'blocked'";
     assert_eq!(world.number(blocked).await, 1);
     let visible = "SELECT string_agg(polar_id::text, ' ' ORDER BY polar_id) FROM api_v1.workouts";
-    assert_eq!(world.text(visible).await, "1 10 11 12");
+    assert_eq!(world.text(visible).await, "1 10 11 12 14");
     let kept = "SELECT string_agg(DISTINCT item || '/' || part, ' ' ORDER BY item || '/' || part)
         FROM polar_sync.quarantine";
-    assert_eq!(world.text(kept).await, "11/gpx 12/samples 12/samples/0");
+    assert_eq!(
+        world.text(kept).await,
+        "11/gpx 12/samples 12/samples/0 13/summary 14/gpx"
+    );
     let peak = peak_bytes();
     assert!(peak < PEAK_MAX_BYTES, "{peak}");
     assert_eq!(worker.stop().await, Some(0));

@@ -181,7 +181,7 @@ fn times() -> Vec<Case> {
         (
             "the year 0",
             Box::new(of(json!({ "start-time": "0000-01-01T00:00:00" }))),
-            End::Whole,
+            End::Lost,
         ),
         (
             "the year -1",
