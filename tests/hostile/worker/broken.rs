@@ -72,7 +72,7 @@ async fn what_is_not_whole_is_not_committed_and_hides_nothing_else() {
                 "12/samples" => Some(Reply::json(r#"{"samples":"some"}"#)),
                 "13" => Some(Reply::json(format!("[{}0]", "0,".repeat(4_000_000)))),
                 "14/gpx" => {
-                    let altitudes = "<ele>x</ele>".repeat(600_000);
+                    let altitudes = "<ele>x</ele>".repeat(100_000);
                     Some(Reply::json(format!("<gpx><trkpt lat='1' lon='2'>{altitudes}</trkpt></gpx>")))
                 }
                 part => match (broken(part), part.parse()) {
