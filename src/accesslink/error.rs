@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Operation, meter::Closed};
 
 /// Why a URL that the server returned is not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refused {
     /// Not of the form of an AccessLink URL.
     #[error("it has not the form of an AccessLink URL")]
@@ -19,7 +19,7 @@ pub enum Refused {
 }
 
 /// Why a body cannot be taken as what was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Broken {
     /// It ends before its end.
     #[error("it is cut off")]
@@ -39,7 +39,7 @@ pub enum Broken {
 }
 
 /// A call did not give what it was made for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("AccessLink {operation}: {meaning}")]
 pub struct Error {
     /// What was asked.
@@ -49,7 +49,7 @@ pub struct Error {
 }
 
 /// What came of a call that gave no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Meaning {
     /// 401: the token is not valid (any more). Source: Polar's help desk; there is no other sign of
     /// a revocation.

@@ -16,7 +16,7 @@ pub enum Urgency {
 }
 
 /// A window is closed: nothing may be sent before `until`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Closed {
     /// When the next call may be sent.
     pub until: Timestamp,

@@ -42,7 +42,7 @@ impl Phase {
 }
 
 /// One AccessLink transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remote {
     /// Our id.
     pub remote_id: Uuid,

@@ -2,13 +2,11 @@
 
 use super::{
     Failure, Run,
-    lifecycle::{Step, Transactions},
+    decide::{after_commit, may_commit},
+    lifecycle::Transactions,
     record::Receipt,
 };
-use crate::{
-    accesslink::{Answer, Call, error::Meaning},
-    telemetry::metrics::TRANSACTIONS,
-};
+use crate::{accesslink::Call, telemetry::metrics::TRANSACTIONS};
 
 /// Commits a transaction; tells whether Polar confirmed it. The receipt says that everything in it
 /// is durable, and that the ledger row is `committing`, so whatever comes of the call loses nothing.
@@ -19,24 +17,12 @@ pub(super) async fn commit(
     transactions: &mut Transactions,
 ) -> Result<bool, Failure> {
     let address = receipt.redeem();
-    let now = run.clock.now();
-    match transactions.step(run.rules(), now) {
-        Step::Commit { .. } => {}
-        Step::Wait { until } => return Err(Failure::TooOld { until }),
-        Step::Create | Step::Fetch { .. } => return Err(Failure::TooOld { until: now }),
-    }
-    let is_confirmed = match run.send(&Call::commit_transaction(&address)).await {
-        Ok(Answer::Done) => true,
-        Ok(Answer::Empty | Answer::Body(_)) => false,
-        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => false,
-        // It stays `committing`: anybody may send the commit again.
-        Err(failure) => return Err(failure),
-    };
+    may_commit(transactions, run.rules(), run.clock.now())?;
+    let answer = run.send(&Call::commit_transaction(&address)).await;
+    let is_confirmed = after_commit(transactions, run.rules(), answer)?;
     let outcome = if is_confirmed {
-        transactions.committed();
         "committed"
     } else {
-        transactions.unconfirmed(run.rules());
         "unconfirmed"
     };
     metrics::counter!(TRANSACTIONS, "kind" => address.kind.as_str(), "outcome" => outcome)

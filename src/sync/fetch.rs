@@ -1,7 +1,7 @@
 //! The second stage: lists a transaction and fetches its items, in batches of bounded size.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     ops::RangeInclusive,
 };
 
@@ -10,6 +10,7 @@ use futures::{StreamExt, stream};
 
 use super::{
     Failure, Run,
+    decide::{Checklist, Part, Trouble, after_list, after_part, is_kept},
     item::{Fetched, FetchedItem, SUMMARY, content_version, outline},
     lifecycle::Transactions,
 };
@@ -30,9 +31,6 @@ use crate::{
 /// A batch is recorded when it holds this much, whatever else is waiting.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// After so many items that could not be fetched, and none that could, the others are not tried.
-const SUSPECT_ITEMS: usize = 3;
-
 /// The ids of Polar's sample types. Source: AccessLink documentation, "Exercise sample types".
 const KNOWN_SAMPLE_TYPES: RangeInclusive<u8> = 0..=11;
 
@@ -43,14 +41,7 @@ const SERIES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) address: TransactionAddress,
-    /// Everything that it lists.
-    pub(super) items: BTreeSet<i64>,
-    /// What is durable.
-    pub(super) durable: BTreeSet<i64>,
-    /// What could not be fetched whole, by item id or refused URL, and why.
-    pub(super) broken: BTreeMap<String, Error>,
-    pending: BTreeSet<i64>,
-    fetched: BTreeSet<i64>,
+    pub(super) checklist: Checklist,
     /// What an earlier transaction left here.
     stored: HashMap<RawKey, Held>,
 }
@@ -65,15 +56,6 @@ pub(super) struct Batch {
     pub(super) is_last: bool,
 }
 
-/// What ended a batch early.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Polar no longer knows the transaction.
-    Gone,
-    /// The kind cannot go on for now.
-    Failed(Failure),
-}
-
 /// Lists a transaction; `None` when Polar no longer knows it.
 pub(super) async fn list(
     run: &Run<'_>,
@@ -82,18 +64,18 @@ pub(super) async fn list(
 ) -> Result<Option<Listed>, Failure> {
     let mut listed = Listed {
         address,
-        items: BTreeSet::new(),
-        durable: BTreeSet::new(),
-        broken: BTreeMap::new(),
-        pending: BTreeSet::new(),
-        fetched: BTreeSet::new(),
+        checklist: Checklist::default(),
         stored: HashMap::new(),
     };
     if !listed.read(run).await? {
         transactions.gone(run.rules());
         return Ok(None);
     }
-    let items: Vec<_> = listed.items.iter().map(ToString::to_string).collect();
+    let items: Vec<_> = listed
+        .checklist
+        .items()
+        .map(|item| item.to_string())
+        .collect();
     let connection = run.lease.connection_id;
     listed.stored = raw::have(run.store, connection, address.kind.into(), &items).await?;
     Ok(Some(listed))
@@ -102,17 +84,9 @@ pub(super) async fn list(
 /// Fetches the next batch. Whatever goes wrong, what was fetched so far is in it.
 pub(super) async fn fetch(run: &Run<'_>, listed: &mut Listed) -> Batch {
     let mut batch = fetch_items(run, listed).await;
-    let has_missing = batch.items.iter().any(FetchedItem::has_missing);
-    if batch.trouble.is_none() && (listed.pending.is_empty() || has_missing) {
+    if batch.trouble.is_none() && listed.checklist.is_read_again(&batch.items) {
         match listed.read(run).await {
-            Ok(true) => {
-                for item in &mut batch.items {
-                    if listed.items.contains(&item.item_id) {
-                        item.settle_missing();
-                    }
-                }
-                batch.is_last = listed.pending.is_empty();
-            }
+            Ok(true) => batch.is_last = listed.checklist.settle(&mut batch.items),
             Ok(false) => batch.trouble = Some(Trouble::Gone),
             Err(failure) => batch.trouble = Some(Trouble::Failed(failure)),
         }
@@ -125,11 +99,9 @@ impl Listed {
     /// Reads the list, again or for the first time; `false` when Polar no longer knows the
     /// transaction.
     async fn read(&mut self, run: &Run<'_>) -> Result<bool, Failure> {
-        let body = match run.send(&Call::list_transaction(&self.address)).await {
-            Ok(Answer::Body(body)) => body,
-            Ok(Answer::Empty | Answer::Done) => return Ok(false),
-            Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => return Ok(false),
-            Err(failure) => return Err(failure),
+        let answer = run.send(&Call::list_transaction(&self.address)).await;
+        let Some(body) = after_list(answer)? else {
+            return Ok(false);
         };
         let error = |broken| Error {
             operation: Operation::ListTransaction,
@@ -142,78 +114,26 @@ impl Listed {
             return Err(error(Broken::Shape).into());
         }
         let origin = run.session.client().origin();
-        self.items.clear();
+        let mut items = BTreeSet::new();
         for url in &urls {
             match address::item_id(url, origin, &self.address) {
                 Ok(item_id) => {
-                    self.items.insert(item_id);
+                    items.insert(item_id);
                 }
                 Err(refused) => {
                     // By its hash: a place in the list could be that of another URL next time.
                     let name = format!("url {}", content_version(url.as_bytes()));
-                    self.broken.insert(name, error(Broken::Url(refused)));
+                    self.checklist.refused(name, error(Broken::Url(refused)));
                 }
             }
         }
-        self.pending = self
-            .items
-            .iter()
-            .filter(|item| !self.fetched.contains(item))
-            .copied()
-            .collect();
+        self.checklist.read(items);
         Ok(true)
-    }
-}
-
-impl Listed {
-    /// Takes notice of an item that was recorded.
-    pub(super) fn note(&mut self, item: &FetchedItem) {
-        match &item.broken {
-            Some(error) => {
-                self.broken.insert(item.item_id.to_string(), error.clone());
-            }
-            None => {
-                self.durable.insert(item.item_id);
-            }
-        }
-    }
-
-    /// The error that all items seem to have, when it is hardly theirs: an outage, or a consent that is
-    /// missing.
-    fn of_all(&self, batch: &[FetchedItem]) -> Option<Error> {
-        let errors: Vec<_> = batch
-            .iter()
-            .map_while(|item| item.broken.as_ref())
-            .collect();
-        let is_of_all = self.durable.is_empty()
-            && (SUSPECT_ITEMS..=batch.len()).contains(&errors.len())
-            && errors.iter().all(|error| !error.meaning.is_of_one_item());
-        errors
-            .first()
-            .filter(|_| is_of_all)
-            .map(|error| (*error).clone())
     }
 
     /// Whether an earlier transaction left this part here.
     pub(super) fn was_stored(&self, part: &RawPart) -> bool {
         self.stored.contains_key(&part.key())
-    }
-
-    /// What is listed and not durable, without what an operator gave up; and why the first of it is
-    /// not. `None` when everything is durable.
-    pub(super) fn not_durable(&self, accepted_loss: &[String]) -> Option<(Vec<String>, Error)> {
-        let mut open: BTreeSet<_> = self.broken.keys().cloned().collect();
-        let listed = self
-            .items
-            .iter()
-            .filter(|item| !self.durable.contains(item));
-        open.extend(listed.map(ToString::to_string));
-        open.retain(|item| !accepted_loss.contains(item));
-        let cause = self.broken.get(open.first()?).cloned().unwrap_or(Error {
-            operation: Operation::GetItem,
-            meaning: Meaning::Broken(Broken::CutOff),
-        });
-        Some((open.into_iter().collect(), cause))
     }
 }
 
@@ -224,7 +144,7 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
         trouble: None,
         is_last: false,
     };
-    let pending: Vec<_> = listed.pending.iter().copied().collect();
+    let pending: Vec<_> = listed.checklist.pending().collect();
     let (address, stored) = (listed.address, &listed.stored);
     let mut items = stream::iter(pending)
         .map(|item_id| fetch_item(run, address, item_id, stored))
@@ -234,10 +154,9 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
         match fetched {
             Ok(item) => {
                 size_bytes += item.size_bytes();
-                listed.pending.remove(&item.item_id);
-                listed.fetched.insert(item.item_id);
+                listed.checklist.fetched(item.item_id);
                 batch.items.push(item);
-                if let Some(error) = listed.of_all(&batch.items) {
+                if let Some(error) = listed.checklist.error_of_all(&batch.items) {
                     batch.trouble = Some(Trouble::Failed(error.into()));
                     break;
                 }
@@ -303,10 +222,7 @@ async fn fetch_part(
         version: item.version.clone(),
         part: name.clone(),
     };
-    // Only a body is as good as fetched: where there was none, there may be one by now. A list of series
-    // is none of these: its URLs are those of the transaction that it was read in.
-    let is_kept = stored.get(&key) == Some(&Held::Body) && *part != ItemPart::Samples;
-    let kept = if is_kept {
+    let kept = if is_kept(stored.get(&key).copied(), part) {
         let connection = run.lease.connection_id;
         raw_latest::body(run.store, connection, address.kind.into(), &key).await?
     } else {
@@ -325,32 +241,14 @@ async fn fetch_part(
 }
 
 impl FetchedItem {
-    /// Sorts an answer into what was fetched, what is broken (`None`, and noted), and what ends the
-    /// batch. An item that cannot be had leaves the others their turn, whatever the cause; what is
-    /// refused to all of a user or client is of no item.
+    /// Takes an answer in: what was fetched, or `None` for what is broken, which is noted.
     fn take(&mut self, answer: Result<Answer, Failure>) -> Result<Option<Fetched>, Failure> {
-        match answer {
-            Ok(Answer::Body(body)) => Ok(Some(Fetched::Body(body))),
-            Ok(Answer::Empty | Answer::Done) => Ok(Some(Fetched::Absent)),
-            Err(Failure::Call(error)) => match error.meaning {
-                Meaning::NotFound => Ok(Some(Fetched::Missing)),
-                Meaning::Broken(_)
-                | Meaning::Redirected(_)
-                | Meaning::Forbidden
-                | Meaning::Conflict
-                | Meaning::Unexpected(_)
-                | Meaning::ServerFailed(_)
-                | Meaning::TimedOut
-                | Meaning::ConnectionFailed => {
-                    self.broken.get_or_insert(error);
-                    Ok(None)
-                }
-                Meaning::Unauthorized
-                | Meaning::RateLimited
-                | Meaning::WindowClosed(_)
-                | Meaning::CircuitOpen { .. } => Err(Failure::Call(error)),
-            },
-            Err(failure) => Err(failure),
+        match after_part(answer)? {
+            Part::Fetched(fetched) => Ok(Some(fetched)),
+            Part::Broken(error) => {
+                self.broken.get_or_insert(error);
+                Ok(None)
+            }
         }
     }
 

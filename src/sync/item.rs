@@ -6,12 +6,12 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 
 use crate::{
-    accesslink::{call::ItemPart, wire},
+    accesslink::{Error, call::ItemPart, wire},
     model::{Detail, Details, TransactionalKind},
 };
 
 /// The part that every item begins with.
-pub(super) const SUMMARY: &str = "summary";
+pub const SUMMARY: &str = "summary";
 
 /// Bytes of a hash that stand for a version.
 const VERSION_BYTES: usize = 12;
@@ -92,8 +92,8 @@ pub(super) fn content_version(body: &[u8]) -> String {
 }
 
 /// What was fetched of one part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fetched {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Fetched {
     /// Its body.
     Body(Bytes),
     /// Polar has none (204).
@@ -103,19 +103,21 @@ pub(super) enum Fetched {
 }
 
 /// What was fetched of one item.
-#[derive(Debug)]
-pub(super) struct FetchedItem {
-    pub(super) item_id: i64,
-    pub(super) version: String,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FetchedItem {
+    /// Its id at Polar.
+    pub item_id: i64,
+    /// Which version of it.
+    pub version: String,
     /// By name, the summary among them.
-    pub(super) parts: Vec<(String, Fetched)>,
+    pub parts: Vec<(String, Fetched)>,
     /// Why it is not whole.
-    pub(super) broken: Option<crate::accesslink::Error>,
+    pub broken: Option<Error>,
 }
 
 impl FetchedItem {
     /// Bytes in memory.
-    pub(super) fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         let size = |fetched: &Fetched| match fetched {
             Fetched::Body(body) => body.len(),
             Fetched::Absent | Fetched::Missing => 0,
@@ -124,14 +126,14 @@ impl FetchedItem {
     }
 
     /// Whether a part was answered with 404.
-    pub(super) fn has_missing(&self) -> bool {
+    pub fn has_missing(&self) -> bool {
         self.parts
             .iter()
             .any(|(_, fetched)| *fetched == Fetched::Missing)
     }
 
     /// The transaction is still there, so what is missing is absent.
-    pub(super) fn settle_missing(&mut self) {
+    pub fn settle_missing(&mut self) {
         for (_, fetched) in &mut self.parts {
             if *fetched == Fetched::Missing {
                 *fetched = Fetched::Absent;
@@ -140,7 +142,7 @@ impl FetchedItem {
     }
 
     /// The body of a part, if it has one.
-    pub(super) fn body(&self, part: &str) -> Option<&Bytes> {
+    pub fn body(&self, part: &str) -> Option<&Bytes> {
         self.parts
             .iter()
             .find(|(name, _)| name == part)
@@ -151,7 +153,7 @@ impl FetchedItem {
     }
 
     /// Whether a part was asked for and answered.
-    pub(super) fn was_fetched(&self, part: &str) -> bool {
+    pub fn was_fetched(&self, part: &str) -> bool {
         self.parts.iter().any(|(name, _)| name == part)
     }
 }

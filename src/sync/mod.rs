@@ -8,8 +8,10 @@
 //! To add a kind that AccessLink offers by transaction: its parts in `item`, its record in
 //! `normalize`. To add one with an endpoint of its own: a function in `poll`.
 
+mod checklist;
 mod commit;
 mod complete;
+pub mod decide;
 mod failure;
 mod fetch;
 mod item;
@@ -28,6 +30,7 @@ use crate::{
     store::{event::Counts, lease::KindRow},
 };
 use commit::commit;
+use decide::Rounds;
 use fetch::{fetch, list};
 use lifecycle::Transactions;
 use open::{Opened, open};
@@ -35,10 +38,6 @@ use record::{Durable, record};
 
 /// Transactions of one kind in one run; AccessLink puts at most 50 items into each.
 const ROUNDS_MAX: usize = 40;
-
-/// Rounds in a row that may bring nothing before the kind is left for later: a server that opens
-/// transactions and knows nothing of them would else be asked without end.
-const FRUITLESS_MAX: usize = 2;
 
 /// What a run did for one kind.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ async fn pull(
     transactions: &mut Transactions,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    let (mut fruitless, mut stored) = (0, counts.written());
+    let mut rounds = Rounds::after(counts.written());
     for round in 0..ROUNDS_MAX {
         run.give_way(round).await?;
         let durable = match open(run, kind, transactions).await? {
@@ -110,14 +109,7 @@ async fn pull(
             Durable::Gone => false,
             Durable::NotToBeCommitted => return Ok(()),
         };
-        if is_confirmed || counts.written() > stored {
-            (fruitless, stored) = (0, counts.written());
-        } else {
-            fruitless += 1;
-        }
-        if fruitless >= FRUITLESS_MAX {
-            return Err(Failure::NoProgress);
-        }
+        rounds.ended(is_confirmed, counts.written())?;
     }
     Err(Failure::MoreWaits)
 }

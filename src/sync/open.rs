@@ -2,12 +2,13 @@
 
 use super::{
     Failure, Run,
-    lifecycle::{Nothing, Step, Transactions},
+    decide::after_create,
+    lifecycle::{Step, Transactions},
     record::Receipt,
 };
 use crate::{
     accesslink::{
-        Answer, Call, Error, Operation, address,
+        Call, Error, Operation, address,
         error::{Broken, Meaning},
         wire,
     },
@@ -68,20 +69,9 @@ async fn create(
     transactions.create_sent(run.rules(), run.clock.now());
     run.save("open", kind, transactions).await?;
     let call = Call::create_transaction(run.session.connection().polar_user_id, kind);
-    let body = match run.send(&call).await {
-        Ok(Answer::Body(body)) => body,
-        Ok(Answer::Empty | Answer::Done) => {
-            return match transactions.created_nothing(run.clock.now()) {
-                Nothing::New => Ok(Opened::NothingNew),
-                Nothing::Doubtful { until } => Err(Failure::Doubtful { until }),
-            };
-        }
-        Err(failure) => {
-            if had_no_effect(&failure) {
-                transactions.create_refused();
-            }
-            return Err(failure);
-        }
+    let answer = run.send(&call).await;
+    let Some(body) = after_create(transactions, answer, run.clock.now())? else {
+        return Ok(Opened::NothingNew);
     };
     let created: wire::CreatedTransaction =
         wire::decode(&body).map_err(|_| error(Meaning::Broken(Broken::Shape)))?;
@@ -91,27 +81,4 @@ async fn create(
     transactions.created(created.transaction_id);
     run.save("opened", kind, transactions).await?;
     Ok(Opened::Transaction(address))
-}
-
-/// Whether a create that failed so can have opened nothing.
-fn had_no_effect(failure: &Failure) -> bool {
-    match failure {
-        Failure::Stopped | Failure::MoreWaits | Failure::Refresh(_) => true,
-        Failure::Call(error) => match error.meaning {
-            Meaning::Unauthorized
-            | Meaning::Forbidden
-            | Meaning::NotFound
-            | Meaning::Conflict
-            | Meaning::RateLimited
-            | Meaning::WindowClosed(_)
-            | Meaning::CircuitOpen { .. } => true,
-            Meaning::ServerFailed(_)
-            | Meaning::TimedOut
-            | Meaning::ConnectionFailed
-            | Meaning::Redirected(_)
-            | Meaning::Unexpected(_)
-            | Meaning::Broken(_) => false,
-        },
-        _ => false,
-    }
 }

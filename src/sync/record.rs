@@ -2,7 +2,8 @@
 
 use super::{
     Failure, Run,
-    fetch::{Batch, Listed, Trouble},
+    decide::{Next, Sealed, after_batch, seal},
+    fetch::{Batch, Listed},
     item::FetchedItem,
     lifecycle::Transactions,
     rows::{Origins, Record, Rows, rows},
@@ -51,16 +52,6 @@ pub(super) enum Durable {
     Gone,
 }
 
-/// What a batch leads to.
-enum Next {
-    /// Another batch.
-    Fetch,
-    /// The end of the transaction's fetch.
-    End(Durable),
-    /// The end of the kind's turn.
-    Fail(Failure),
-}
-
 /// Makes a batch durable. `None`: there is more to fetch.
 pub(super) async fn record(
     run: &Run<'_>,
@@ -74,22 +65,35 @@ pub(super) async fn record(
     let mut tx = run.store.begin_fenced("record", &run.lease).await?;
     let stored = store_rows(&mut tx, run, kind.into(), &rows, listed).await?;
     for item in &batch.items {
-        listed.note(item);
+        listed.checklist.note(item);
     }
     // Changed in a copy: only what is committed may be believed.
     let mut after = transactions.clone();
-    let next = next_step(run, &mut tx, batch, listed, &mut after).await?;
+    let next = match after_batch(
+        &mut after,
+        run.rules(),
+        &listed.checklist,
+        batch.trouble,
+        batch.is_last,
+    ) {
+        Ok(Next::Fetch) => Ok(None),
+        Ok(Next::Gone) => Ok(Some(Durable::Gone)),
+        Ok(Next::Seal) => seal_transaction(run, &mut tx, listed, &mut after)
+            .await?
+            .map(Some),
+        Err(failure) => Err(failure),
+    };
+    if matches!(next, Err(Failure::Blocked { .. })) {
+        metrics::counter!(TRANSACTIONS, "kind" => kind.as_str(), "outcome" => "blocked")
+            .increment(1);
+    }
     tx.save_transactions(&run.lease, kind, after.changes())
         .await?;
     tx.commit().await?;
     after.saved();
     *transactions = after;
     *counts += stored;
-    match next {
-        Next::Fetch => Ok(None),
-        Next::End(durable) => Ok(Some(durable)),
-        Next::Fail(failure) => Err(failure),
-    }
+    next
 }
 
 fn to_rows(run: &Run<'_>, items: &[FetchedItem], listed: &Listed) -> Result<Vec<Rows>, Failure> {
@@ -166,51 +170,28 @@ pub(super) fn count(kind: Kind, change: Change, counts: &mut Counts) {
     metrics::counter!(ITEMS, "kind" => kind.as_str(), "change" => change).increment(1);
 }
 
-/// Decides what a recorded batch leads to, and sets the ledger row accordingly.
-async fn next_step(
+/// Seals a transaction of which everything is durable, unless something keeps it from that.
+async fn seal_transaction(
     run: &Run<'_>,
     tx: &mut Tx,
-    batch: Batch,
     listed: &Listed,
     transactions: &mut Transactions,
-) -> Result<Next, Failure> {
-    match batch.trouble {
-        Some(Trouble::Gone) => {
-            transactions.gone(run.rules());
-            return Ok(Next::End(Durable::Gone));
-        }
-        Some(Trouble::Failed(failure)) => return Ok(Next::Fail(failure)),
-        None if !batch.is_last => return Ok(Next::Fetch),
-        None => {}
-    }
-    if let Some((items, cause)) = listed.not_durable(transactions.accepted_loss()) {
-        // Where no item came whole, the fault is hardly with the items.
-        if listed.durable.is_empty() && !cause.meaning.is_of_one_item() {
-            return Ok(Next::Fail(Failure::Call(cause)));
-        }
-        transactions.blocked(items.clone());
-        let kind = listed.address.kind.as_str();
-        metrics::counter!(TRANSACTIONS, "kind" => kind, "outcome" => "blocked").increment(1);
-        return Ok(Next::Fail(Failure::Blocked { items, cause }));
-    }
+) -> Result<Result<Durable, Failure>, Failure> {
     // Read in the very transaction that sets `committing`: what somebody wants to see stored must not
     // be deleted at Polar.
-    if !run
-        .wanted()
-        .covers(tx.details_of_open_requests(run.lease.connection_id).await?)
-    {
-        return Ok(Next::Fail(Failure::GaveWay));
-    }
-    let items = listed.items.iter().map(ToString::to_string).collect();
-    if !run.settings.brake.commits(listed.address.kind) {
-        transactions.durable(items);
-        return Ok(Next::End(Durable::NotToBeCommitted));
-    }
-    let sealed = transactions.committing(run.rules(), run.clock.now(), items);
-    Ok(match sealed {
-        Ok(()) => Next::End(Durable::Sealed(Receipt {
+    let asked = tx.details_of_open_requests(run.lease.connection_id).await?;
+    let sealed = seal(
+        transactions,
+        run.rules(),
+        run.clock.now(),
+        &listed.checklist,
+        run.wanted().covers(asked),
+        run.settings.brake.commits(listed.address.kind),
+    );
+    Ok(sealed.map(|sealed| match sealed {
+        Sealed::Committing => Durable::Sealed(Receipt {
             address: listed.address,
-        })),
-        Err(until) => Next::Fail(Failure::TooOld { until }),
-    })
+        }),
+        Sealed::NotToBeCommitted => Durable::NotToBeCommitted,
+    }))
 }
