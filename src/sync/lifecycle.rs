@@ -40,14 +40,18 @@ impl Rules {
         remote.created_at + self.life * 4 / 5
     }
 
-    /// When the transaction is over for certain; a tenth more than its life, since a create may have
-    /// taken its time on the way.
+    /// When the transaction is over for certain.
     fn over_at(self, remote: &Remote) -> Timestamp {
         remote.last_create_at + self.whole_life()
     }
 
+    /// How long a create may take until it arrives, if it does.
+    fn on_the_way(self) -> Duration {
+        self.life / 10
+    }
+
     fn whole_life(self) -> Duration {
-        self.life * 11 / 10
+        self.life + self.on_the_way()
     }
 }
 
@@ -91,6 +95,8 @@ pub struct Transactions {
     current: Option<Remote>,
     closed: Vec<Remote>,
     distrust_empty_until: Option<Timestamp>,
+    /// Since when an earlier transaction may be open, where this run saw it.
+    doubted_since: Option<Timestamp>,
     /// Items that an operator gave up: the next transaction offers them again.
     accepted_loss: Vec<String>,
     /// Whether the last create may be given what an earlier one opened whose answer was lost.
@@ -108,6 +114,7 @@ impl Transactions {
             current,
             closed: Vec::new(),
             distrust_empty_until,
+            doubted_since: None,
             is_second_create: false,
         }
     }
@@ -171,11 +178,10 @@ impl Transactions {
             self.current = Some(self.opening(rules, now));
             return;
         };
-        let over_at = rules.over_at(&before);
-        self.doubt_until(over_at);
+        self.doubt(rules, &before);
         // The answer to an earlier create was lost, and may have opened what this one is given: its
         // age counts from then.
-        if before.phase == Phase::Opening && now < over_at {
+        if before.phase == Phase::Opening && now < rules.over_at(&before) {
             self.is_second_create = true;
             self.current = Some(Remote {
                 last_create_at: now,
@@ -188,11 +194,13 @@ impl Transactions {
         self.current = Some(self.opening(rules, now));
     }
 
-    /// Polar opened a transaction.
-    pub fn created(&mut self, transaction_id: i64) {
+    /// Polar opened a transaction. A worker may have stood still with the create on its way, so that
+    /// the transaction's life began as late as just now.
+    pub fn created(&mut self, rules: Rules, now: Timestamp, transaction_id: i64) {
         if let Some(remote) = &mut self.current {
             remote.phase = Phase::Open;
             remote.transaction_id = Some(transaction_id);
+            remote.last_create_at = remote.last_create_at.max(now - rules.on_the_way());
         }
     }
 
@@ -288,20 +296,26 @@ impl Transactions {
     }
 
     fn doubt_current(&mut self, rules: Rules) {
-        if let Some(until) = self.current.as_ref().map(|remote| rules.over_at(remote)) {
-            self.doubt_until(until);
+        if let Some(remote) = self.current.clone() {
+            self.doubt(rules, &remote);
         }
     }
 
-    fn doubt_until(&mut self, until: Timestamp) {
+    fn doubt(&mut self, rules: Rules, remote: &Remote) {
+        let until = rules.over_at(remote);
         self.distrust_empty_until = self.distrust_empty_until.max(Some(until));
+        let since = self.doubted_since.unwrap_or(remote.created_at);
+        self.doubted_since = Some(since.min(remote.created_at));
     }
 
     /// As long as an earlier transaction may be open, a create may be given that one again: its age
     /// then counts from the earliest time that the earlier one can have been opened.
     fn opening(&self, rules: Rules, now: Timestamp) -> Remote {
         let earlier = self.distrust_empty_until.filter(|until| now < *until);
-        let created_at = earlier.map_or(now, |until| now.min(until - rules.whole_life()));
+        let created_at = earlier.map_or(now, |until| {
+            let since = self.doubted_since.unwrap_or(now);
+            now.min(until - rules.whole_life()).min(since)
+        });
         Remote {
             remote_id: Uuid::now_v7(),
             phase: Phase::Opening,
@@ -315,184 +329,4 @@ impl Transactions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: Rules = Rules {
-        life: Duration::from_mins(10),
-    };
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    fn open(transaction_id: i64, created: i64) -> Transactions {
-        let mut transactions = Transactions::new(None, None);
-        transactions.create_sent(RULES, at(created));
-        transactions.created(transaction_id);
-        transactions
-    }
-
-    fn phases(transactions: &mut Transactions) -> Vec<Phase> {
-        let phases = transactions
-            .closed
-            .iter()
-            .map(|remote| remote.phase)
-            .collect();
-        transactions.saved();
-        phases
-    }
-
-    #[test]
-    fn the_plain_life_ends_in_nothing_new() {
-        let mut transactions = open(7, 0);
-        assert_eq!(
-            transactions.step(RULES, at(1)),
-            Step::Fetch { transaction_id: 7 }
-        );
-        let sealed = transactions.committing(RULES, at(1), vec!["1".into()]);
-        assert_eq!(sealed, Ok(()));
-        assert_eq!(
-            transactions.step(RULES, at(2)),
-            Step::Commit { transaction_id: 7 }
-        );
-        transactions.committed();
-        transactions.create_sent(RULES, at(3));
-        assert_eq!(transactions.created_nothing(at(3)), Nothing::New);
-        assert_eq!(phases(&mut transactions), [Phase::Committed, Phase::Empty]);
-    }
-
-    #[test]
-    fn an_empty_answer_after_a_lost_create_is_not_believed() {
-        let mut transactions = Transactions::new(None, None);
-        transactions.create_sent(RULES, at(0));
-        assert_eq!(transactions.step(RULES, at(5)), Step::Create);
-        transactions.create_sent(RULES, at(5));
-        let until = at(660);
-        assert_eq!(
-            transactions.created_nothing(at(5)),
-            Nothing::Doubtful { until }
-        );
-        transactions.create_sent(RULES, until);
-        assert_eq!(transactions.created_nothing(until), Nothing::New);
-    }
-
-    #[test]
-    fn an_empty_answer_after_an_unconfirmed_commit_is_not_believed() {
-        let mut transactions = open(7, 0);
-        transactions.committing(RULES, at(1), Vec::new()).unwrap();
-        transactions.unconfirmed(RULES);
-        transactions.create_sent(RULES, at(9));
-        assert!(matches!(
-            transactions.created_nothing(at(9)),
-            Nothing::Doubtful { .. }
-        ));
-    }
-
-    #[test]
-    fn no_commit_is_started_after_four_fifths_of_the_life() {
-        let mut transactions = open(7, 0);
-        transactions.committing(RULES, at(479), Vec::new()).unwrap();
-        assert_eq!(
-            transactions.step(RULES, at(479)),
-            Step::Commit { transaction_id: 7 }
-        );
-        assert_eq!(
-            transactions.step(RULES, at(480)),
-            Step::Wait { until: at(660) }
-        );
-        assert_eq!(transactions.step(RULES, at(660)), Step::Create);
-        transactions.create_sent(RULES, at(660));
-        assert_eq!(phases(&mut transactions), [Phase::Unconfirmed]);
-    }
-
-    #[test]
-    fn a_transaction_too_old_to_be_committed_is_waited_for_and_created_anew() {
-        let mut transactions = open(7, 0);
-        assert_eq!(
-            transactions.step(RULES, at(480)),
-            Step::Wait { until: at(660) }
-        );
-        assert_eq!(transactions.step(RULES, at(660)), Step::Create);
-        transactions.create_sent(RULES, at(660));
-        transactions.created(7);
-        assert_eq!(
-            transactions.step(RULES, at(661)),
-            Step::Fetch { transaction_id: 7 }
-        );
-        assert_eq!(phases(&mut transactions), [Phase::Lapsed]);
-    }
-
-    #[test]
-    fn after_a_lost_create_what_is_opened_may_be_the_older_one() {
-        let mut transactions = Transactions::new(None, None);
-        transactions.create_sent(RULES, at(0));
-        transactions.create_sent(RULES, at(300));
-        transactions.created(8);
-        assert_eq!(transactions.current().unwrap().created_at, at(0));
-        assert_eq!(
-            transactions.step(RULES, at(480)),
-            Step::Wait { until: at(960) }
-        );
-    }
-
-    #[test]
-    fn a_transaction_that_is_gone_is_created_anew_at_once() {
-        let mut transactions = open(7, 0);
-        transactions.gone(RULES);
-        assert_eq!(transactions.step(RULES, at(10)), Step::Create);
-        transactions.create_sent(RULES, at(10));
-        let until = at(660);
-        assert_eq!(
-            transactions.created_nothing(at(10)),
-            Nothing::Doubtful { until }
-        );
-        assert_eq!(phases(&mut transactions), [Phase::Lapsed, Phase::Empty]);
-    }
-
-    #[test]
-    fn what_became_durable_too_late_is_not_sealed() {
-        let mut transactions = open(7, 0);
-        let sealed = transactions.committing(RULES, at(480), Vec::new());
-        assert_eq!(sealed, Err(at(660)));
-        assert_eq!(transactions.current().unwrap().phase, Phase::Open);
-    }
-
-    #[test]
-    fn a_refused_create_takes_no_doubt_from_a_lost_one() {
-        let mut transactions = Transactions::new(None, None);
-        transactions.create_sent(RULES, at(0));
-        transactions.create_sent(RULES, at(300));
-        transactions.create_refused();
-        transactions.create_sent(RULES, at(400));
-        transactions.created(7);
-        assert_eq!(transactions.current().unwrap().created_at, at(0));
-    }
-
-    #[test]
-    fn a_transaction_that_may_be_an_earlier_one_has_its_age() {
-        let mut transactions = open(7, 0);
-        transactions.gone(RULES);
-        transactions.create_sent(RULES, at(100));
-        transactions.created(7);
-        assert_eq!(transactions.current().unwrap().created_at, at(0));
-        transactions.gone(RULES);
-        transactions.create_sent(RULES, at(900));
-        assert_eq!(transactions.current().unwrap().created_at, at(900));
-    }
-
-    #[test]
-    fn losses_that_an_operator_accepted_follow_to_the_next_transaction() {
-        let mut blocked = open(7, 0);
-        blocked.blocked(vec!["1".into()]);
-        let accepted = blocked.current().cloned().map(|remote| Remote {
-            accepted_loss: vec!["1".into()],
-            ..remote
-        });
-        let mut transactions = Transactions::new(accepted, None);
-        transactions.gone(RULES);
-        transactions.create_sent(RULES, at(700));
-        assert_eq!(transactions.current().unwrap().accepted_loss, ["1"]);
-        assert_eq!(transactions.accepted_loss(), ["1"]);
-    }
-}
+mod tests;

@@ -78,7 +78,7 @@ async fn create(
     let address = address(created.transaction_id);
     address::check_transaction(&created.resource_uri, client.origin(), &address)
         .map_err(|refused| error(Meaning::Broken(Broken::Url(refused))))?;
-    transactions.created(created.transaction_id);
+    transactions.created(run.rules(), run.clock.now(), created.transaction_id);
     run.save("opened", kind, transactions).await?;
     Ok(Opened::Transaction(address))
 }
