@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ops::RangeInclusive,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 
 use super::{
     Failure, Run,
@@ -50,6 +51,8 @@ pub(super) struct Listed {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) items: Vec<FetchedItem>,
+    /// Items that were not fetched to their end: what came of them need not be asked for again.
+    pub(super) cut_off: Vec<FetchedItem>,
     /// What ended the batch early.
     pub(super) trouble: Option<Trouble>,
     /// Whether it is the last one: the transaction was listed once more and has no other item.
@@ -141,30 +144,36 @@ impl Listed {
 async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
     let mut batch = Batch {
         items: Vec::new(),
+        cut_off: Vec::new(),
         trouble: None,
         is_last: false,
     };
     let pending: Vec<_> = listed.checklist.pending().collect();
     let (address, stored) = (listed.address, &listed.stored);
+    let goes_on = AtomicBool::new(true);
     let mut items = stream::iter(pending)
+        .take_while(|_| future::ready(goes_on.load(Ordering::Relaxed)))
         .map(|item_id| fetch_item(run, address, item_id, stored))
         .buffer_unordered(run.settings.fetch_concurrency);
     let mut size_bytes = 0;
-    while let Some(fetched) = items.next().await {
-        match fetched {
-            Ok(item) => {
-                size_bytes += item.size_bytes();
-                listed.checklist.fetched(item.item_id);
-                batch.items.push(item);
-                if let Some(error) = listed.checklist.error_of_all(&batch.items) {
-                    batch.trouble = Some(Trouble::Failed(error.into()));
-                    break;
-                }
-            }
-            Err(failure) => {
-                batch.trouble = Some(Trouble::Failed(failure));
+    while let Some((item, ended)) = items.next().await {
+        if let Some(failure) = ended {
+            let is_stopped = matches!(failure, Failure::Stopped);
+            batch.cut_off.push(item);
+            batch.trouble.get_or_insert(Trouble::Failed(failure));
+            if is_stopped {
                 break;
             }
+            // Those under way come to their own ends, so that nothing is lost of what came of them.
+            goes_on.store(false, Ordering::Relaxed);
+            continue;
+        }
+        size_bytes += item.size_bytes();
+        listed.checklist.fetched(item.item_id);
+        batch.items.push(item);
+        if let Some(error) = listed.checklist.error_of_all(&batch.items) {
+            batch.trouble.get_or_insert(Trouble::Failed(error.into()));
+            break;
         }
         if size_bytes >= BATCH_MAX_BYTES {
             break;
@@ -173,21 +182,33 @@ async fn fetch_items(run: &Run<'_>, listed: &mut Listed) -> Batch {
     batch
 }
 
-/// Fetches one item with its parts. A part that is broken leaves the others of it whole.
+/// Fetches one item with its parts, and tells what ended that early, if something did.
 async fn fetch_item(
     run: &Run<'_>,
     address: TransactionAddress,
     item_id: i64,
     stored: &HashMap<RawKey, Held>,
-) -> Result<FetchedItem, Failure> {
+) -> (FetchedItem, Option<Failure>) {
     let mut item = FetchedItem {
         item_id,
         version: String::new(),
         parts: Vec::new(),
         broken: None,
     };
-    let Some(summary) = item.take(run.send(&Call::get_item(&address, item_id)).await)? else {
-        return Ok(item);
+    let ended = fetch_all_of(run, address, &mut item, stored).await.err();
+    (item, ended)
+}
+
+/// Fetches what there is of an item. A part that is broken leaves the others of it whole.
+async fn fetch_all_of(
+    run: &Run<'_>,
+    address: TransactionAddress,
+    item: &mut FetchedItem,
+    stored: &HashMap<RawKey, Held>,
+) -> Result<(), Failure> {
+    let summary = run.send(&Call::get_item(&address, item.item_id)).await;
+    let Some(summary) = item.take(summary)? else {
+        return Ok(());
     };
     // Without a summary there may be parts all the same, and a commit deletes them.
     let body = match &summary {
@@ -198,14 +219,14 @@ async fn fetch_item(
     item.version = outline.version;
     item.parts.push((SUMMARY.to_owned(), summary));
     for part in outline.parts {
-        let fetched = fetch_part(run, address, &mut item, &part, stored).await?;
+        let fetched = fetch_part(run, address, item, &part, stored).await?;
         if let (ItemPart::Samples, Some(Fetched::Body(list))) = (&part, &fetched) {
             for series in item.series(run, address, list) {
-                fetch_part(run, address, &mut item, &series, stored).await?;
+                fetch_part(run, address, item, &series, stored).await?;
             }
         }
     }
-    Ok(item)
+    Ok(())
 }
 
 /// Fetches one part, unless an earlier transaction left its body here.

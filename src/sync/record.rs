@@ -6,14 +6,14 @@ use super::{
     fetch::{Batch, Listed},
     item::FetchedItem,
     lifecycle::Transactions,
-    rows::{Origins, Record, Rows, rows},
+    rows::{Origins, Record, Rows, bodies, rows},
 };
 use crate::{
     model::{Kind, TransactionAddress},
     store::{
         Tx,
         event::Counts,
-        raw,
+        raw::{self, RawPart},
         records::{Change, upsert_daily_activity, upsert_physical_information, upsert_workout},
         remote::{Phase, Remote},
     },
@@ -62,8 +62,10 @@ pub(super) async fn record(
 ) -> Result<Option<Durable>, Failure> {
     let kind = listed.address.kind;
     let rows = to_rows(run, &batch.items, listed)?;
+    let cut_off = to_bodies(run, &batch.cut_off, listed)?;
     let mut tx = run.store.begin_fenced("record", &run.lease).await?;
     let stored = store_rows(&mut tx, run, kind.into(), &rows, listed).await?;
+    raw::put(&mut tx, run.lease.connection_id, kind.into(), &cut_off).await?;
     for item in &batch.items {
         listed.checklist.note(item);
     }
@@ -96,12 +98,29 @@ pub(super) async fn record(
     next
 }
 
-fn to_rows(run: &Run<'_>, items: &[FetchedItem], listed: &Listed) -> Result<Vec<Rows>, Failure> {
-    let origins = Origins {
+fn origins(run: &Run<'_>, listed: &Listed) -> Origins {
+    Origins {
         connection: run.lease.connection_id,
         kind: listed.address.kind,
         fetched_at: run.clock.now(),
-    };
+    }
+}
+
+fn to_bodies(
+    run: &Run<'_>,
+    items: &[FetchedItem],
+    listed: &Listed,
+) -> Result<Vec<RawPart>, Failure> {
+    let origins = origins(run, listed);
+    let mut all = Vec::new();
+    for item in items {
+        all.extend(bodies(origins, item)?);
+    }
+    Ok(all)
+}
+
+fn to_rows(run: &Run<'_>, items: &[FetchedItem], listed: &Listed) -> Result<Vec<Rows>, Failure> {
+    let origins = origins(run, listed);
     let rows = items.iter().map(|item| rows(origins, item, run.wanted()));
     Ok(rows.collect::<Result<_, _>>()?)
 }

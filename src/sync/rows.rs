@@ -77,6 +77,15 @@ pub(super) fn rows(
     })
 }
 
+/// What came of an item that was not fetched to its end: its bodies, and nothing of what they mean.
+pub(super) fn bodies(origins: Origins, item: &FetchedItem) -> Result<Vec<RawPart>, RawError> {
+    let parts = item.parts.iter();
+    parts
+        .filter(|(_, fetched)| matches!(fetched, Fetched::Body(_)))
+        .map(|(part, fetched)| raw_part(origins, item, part, fetched))
+        .collect()
+}
+
 fn raw_part(
     origins: Origins,
     item: &FetchedItem,
