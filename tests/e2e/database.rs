@@ -1,6 +1,7 @@
 //! The database of a world: one of many on a shared server, or one whose server can be restarted.
 
 use polar_sync::ops::servers::{DATABASE, Durability, Postgres, TemporaryFolder};
+use tokio::process::Command;
 
 use super::support::postgres::{TestDatabase, migrate, start};
 
@@ -32,10 +33,13 @@ impl Database {
         &self.url
     }
 
-    /// Stops the server under its clients, and starts it again.
+    /// Stops the server under its clients at once, as a crash would, and starts it again: it recovers from its log.
     pub(crate) async fn restart(&mut self) {
-        let (postgres, folder) = self.server.take().expect("others use a shared server");
-        postgres.stop().await.unwrap();
+        let (mut postgres, folder) = self.server.take().expect("others use a shared server");
+        let pid = postgres.id().expect("a server that runs").to_string();
+        let sent = Command::new("kill").args(["-QUIT", &pid]).status().await;
+        assert!(sent.unwrap().success());
+        postgres.ended().await.unwrap();
         let postgres = Postgres::start(folder.path(), Durability::Fast).await;
         self.server = Some((postgres.unwrap(), folder));
     }

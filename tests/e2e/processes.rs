@@ -23,11 +23,15 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
+    /// Starts it, with more quota than anybody spends unless the arguments say otherwise.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let ample = ["--quota-scale", "100"];
+        let is_ample = !arguments.contains(&ample[0]);
         let mut child = Command::new(env!("CARGO_BIN_EXE_accesslink-sim"))
             .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])
-            .args(["--exit-on-stdin-close", "--quota-scale", "100"])
+            .arg("--exit-on-stdin-close")
             .args(arguments)
+            .args(ample.iter().filter(|_| is_ample))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -118,7 +122,7 @@ impl Sim {
 
 /// A role of polar-sync in a process of its own.
 pub(crate) struct Role {
-    child: Child,
+    pub(crate) child: Child,
     log: Option<JoinHandle<String>>,
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct World {
     pub(crate) redis: TestRedis,
     pub(crate) store: Store,
     pub(crate) database: Database,
-    settings: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl World {
@@ -308,32 +308,19 @@ impl World {
 
     /// Every sub-resource that Polar has of an account is kept byte for byte.
     pub(crate) async fn assert_content(&self, account: i64) {
-        let ledger = self.sim.get(&format!("/ledger/users/{account}")).await;
+        let kept = self.kept_parts().await;
+        let wanted = wanted_parts(&self.sim.get(&format!("/ledger/users/{account}")).await);
+        for part in &wanted {
+            assert!(kept.contains(part), "not kept as it was served: {part}");
+        }
+        assert!(!wanted.is_empty(), "the ledger holds something to compare");
+    }
+
+    /// Every body that is kept, as [`wanted_parts`] names them.
+    pub(crate) async fn kept_parts(&self) -> HashSet<String> {
         let mut db = PgConnection::connect(self.database.url()).await.unwrap();
         let rows = sqlx::raw_sql(RAW_PARTS).fetch_all(&mut db).await.unwrap();
-        let kept: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-        let mut compared = 0;
-        for (kind, items) in ledger["items"].as_object().unwrap() {
-            for item in items.as_array().unwrap() {
-                let name = item.get("id").or(item.get("date")).unwrap();
-                let name = name
-                    .as_str()
-                    .map_or_else(|| name.to_string(), str::to_owned);
-                for (part, body) in item["parts"].as_object().unwrap() {
-                    if UNUSED_PARTS.contains(&part.as_str()) {
-                        continue;
-                    }
-                    let wanted =
-                        format!("{kind} {name} {part} {}", body["sha256"].as_str().unwrap());
-                    assert!(
-                        kept.contains(&wanted),
-                        "not kept as it was served: {wanted}"
-                    );
-                    compared += 1;
-                }
-            }
-        }
-        assert!(compared > 0, "the ledger holds something to compare");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// What no honest client does, as the simulator saw it.
@@ -341,6 +328,26 @@ impl World {
         let ledger = self.sim.get("/ledger").await;
         assert_eq!(ledger["violations"], json!([]));
     }
+}
+
+/// Every sub-resource of an account's ledger, by kind, item, part and hash.
+pub(crate) fn wanted_parts(ledger: &Value) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for (kind, items) in ledger["items"].as_object().unwrap() {
+        for item in items.as_array().unwrap() {
+            let name = item.get("id").or(item.get("date")).unwrap();
+            let name = name
+                .as_str()
+                .map_or_else(|| name.to_string(), str::to_owned);
+            for (part, body) in item["parts"].as_object().unwrap() {
+                if !UNUSED_PARTS.contains(&part.as_str()) {
+                    let sha256 = body["sha256"].as_str().unwrap();
+                    wanted.push(format!("{kind} {name} {part} {sha256}"));
+                }
+            }
+        }
+    }
+    wanted
 }
 
 /// The user of an account, numbered from 0.
