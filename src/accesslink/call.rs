@@ -58,12 +58,12 @@ pub enum Accept {
 }
 
 impl Operation {
-    /// Whether it is sent for its effect, so that the body of its answer is not needed.
+    /// Whether it is sent for its effect, and answered without a body. A registration is answered with the user: a
+    /// page in its place says that nothing was done.
     pub(super) const fn is_an_act(self) -> bool {
         matches!(
             self,
-            Self::RegisterUser
-                | Self::DeleteUser
+            Self::DeleteUser
                 | Self::CommitTransaction
                 | Self::DeleteWebhook
                 | Self::ActivateWebhook

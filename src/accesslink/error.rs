@@ -201,8 +201,9 @@ mod tests {
 
     #[test]
     fn every_status_that_we_rely_on_has_its_meaning() {
-        use Operation::{CommitTransaction, CreateTransaction, GetItem};
+        use Operation::{CommitTransaction, CreateTransaction, GetItem, RegisterUser};
         for (operation, status, meaning) in [
+            (RegisterUser, 200, Ok(Status::Body)),
             (CreateTransaction, 201, Ok(Status::Body)),
             (CreateTransaction, 204, Ok(Status::Empty)),
             (CommitTransaction, 200, Ok(Status::Done)),

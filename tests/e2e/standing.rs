@@ -1,6 +1,7 @@
 //! Users who revoke access, or withdraw a consent; and a service that refuses everybody.
 
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 
 use super::world::World;
 
@@ -25,6 +26,23 @@ async fn events(world: &World, kind: &str) -> usize {
         .iter()
         .filter(|id| body(id).contains(kind))
         .count()
+}
+
+#[rstest]
+#[case::a_page(json!({ "type": "html" }))]
+#[case::nothing(json!({ "type": "truncate", "after_bytes": 0 }))]
+#[tokio::test]
+async fn a_registration_that_was_not_done_does_not_revoke_anybody(#[case] answer: Value) {
+    let world = World::start(1, "small", &[]).await;
+    let fault = json!({ "op": "users.register", "times": 1, "action": answer });
+    world.sim.post("/faults", fault).await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_a_run_ended().await;
+    assert_eq!(world.number(STATE).await, 0);
+    world.until_in_step().await;
+    worker.stop().await;
+    scheduler.stop().await;
 }
 
 #[tokio::test]
