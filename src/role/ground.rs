@@ -21,7 +21,7 @@ use crate::{
         ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, RedisFault, permits::QuotaConfig,
     },
     secret::Keyring,
-    store::{ConnectError, Store},
+    store::{ConnectError, SchemaError, Store, StoreError, keys::KeysError},
     telemetry::{self, health::Readiness},
 };
 
@@ -84,7 +84,7 @@ impl Ground {
             clock,
             pace: Pace::default(),
         };
-        ground.follow().await?;
+        wait_for(wait, || ground.follow(), StoreError::is_transient).await?;
         Ok(ground)
     }
 
@@ -101,7 +101,10 @@ impl Ground {
     /// What it takes to speak for connections: the configured keys must be those that sealed their tokens.
     pub async fn access(&self, config: &Config) -> anyhow::Result<Access> {
         let keyring = Keyring::from_config(&config.security)?;
-        self.store.check_keys(&keyring).await?;
+        let check = || self.store.check_keys(&keyring);
+        let is_away =
+            |error: &KeysError| matches!(error, KeysError::Store(error) if error.is_transient());
+        wait_for(config.startup.wait.get(), check, is_away).await?;
         Ok(Access {
             client: self.client.clone(),
             oauth: self.oauth.clone(),
@@ -154,7 +157,7 @@ impl Ground {
         }
     }
 
-    async fn follow(&self) -> Result<(), crate::store::StoreError> {
+    async fn follow(&self) -> Result<(), StoreError> {
         self.clock.set_shift(self.store.clock_shift().await?);
         self.pace.set(self.store.pace().await?);
         Ok(())
@@ -202,10 +205,16 @@ async fn connect_postgres(
     let connect = || Store::connect(url.expose(), config.database.pool_max.get());
     let is_away = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
     let store = wait_for(wait, connect, is_away).await?;
-    if !config.database.allow_unsafe {
-        store.check_durability().await?;
-    }
-    store.check_schema().await?;
+    // It may go away again at once, as a server does that is just being restarted.
+    let check = async || {
+        if !config.database.allow_unsafe {
+            store.check_durability().await?;
+        }
+        store.check_schema().await
+    };
+    let is_away =
+        |error: &SchemaError| matches!(error, SchemaError::Store(error) if error.is_transient());
+    wait_for(wait, check, is_away).await?;
     Ok(store)
 }
 
