@@ -23,7 +23,7 @@ use super::{
     plan::{Action, Disturbance, Plan, Round, UNREGISTERED, USERS, Upload},
     reader::{Reader, whole_feed},
     recovery::{self, DatabaseClock, Disturbed},
-    report::{Report, calls},
+    report::{Report, calls, part_used},
     verdict::{compare, feed_failures, records, unsettled},
     world::{FIRST_ACCOUNT, World, user, within},
 };
@@ -31,8 +31,11 @@ use super::{
 /// Length of the life of Polar's transactions: many end in the middle of what a disturbance delays.
 const TRANSACTION_LIFE: &str = "12s";
 
-/// How much of Polar's limits there is: a round uses a good part of the short window.
-const QUOTA_SCALE: &str = "6";
+/// How much of Polar's limits there is: so much that a round uses the short window up.
+const QUOTA_SCALE: &str = "2.5";
+
+/// A window of which this part is used lets nobody but persons ask any more, and them not for long.
+const SPENT: f64 = 0.85;
 
 /// Between two looks whether a step is due, or everything is settled.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -163,7 +166,6 @@ impl Campaign {
         self.report.settling.push(settling.elapsed().as_secs_f64());
         let verdict = compare(&self.world).await;
         self.report.count(&verdict);
-        self.report.note_quota(&self.world.sim.get("/stats").await);
         verdict.failures
     }
 
@@ -296,6 +298,7 @@ impl Campaign {
     /// Lets a person ask for each user, which tries again at once what waits for hours else, and waits until
     /// everything is in step.
     async fn settle(&mut self) {
+        self.pass_a_spent_window().await;
         let before = self.report.requests;
         (0..USERS).for_each(|number| self.request(number, true));
         self.answers().await;
@@ -315,7 +318,18 @@ impl Campaign {
             if unsettled.is_empty() {
                 break;
             }
+            self.pass_a_spent_window().await;
             looks.tick().await;
+        }
+    }
+
+    /// A window that is spent ends by itself; nobody wants to wait for that.
+    async fn pass_a_spent_window(&mut self) {
+        let stats = self.world.sim.get("/stats").await;
+        self.report.note_quota(&stats);
+        if part_used(&stats["windows"]["short"]) >= SPENT {
+            self.report.windows_spent += 1;
+            self.pass_a_window().await;
         }
     }
 

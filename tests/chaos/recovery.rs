@@ -1,8 +1,10 @@
 //! How long it takes until who was disturbed is served again.
 //!
 //! A disturbance of a process hits the users whose runs that process had in hand, one of a server the users of all
-//! runs under way. Each of them has recovered with the first end of a run of theirs, that one or a later one, that is
-//! `ok` or `partial`. While faults last, a run that fails and its back-off are part of the time.
+//! runs under way. A user is *resumed* when a later run begins, and *served* with the first end of a run, that one or a
+//! later one, that is `ok` or `partial`; a run that goes on unharmed and ends well does both at once. Whatever comes
+//! next is part of the time: further disturbances, runs that fail because every fifth answer is spoilt, their back-off,
+//! and windows of the quota that are spent.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -77,12 +79,29 @@ struct Run {
     is_good: bool,
 }
 
-/// Times until recovery in seconds by disturbance, shortest first.
+/// Seconds until users were resumed and served, shortest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Times {
+    pub(crate) resumed: Vec<f64>,
+    pub(crate) served: Vec<f64>,
+}
+
+impl Times {
+    /// Adds others.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.resumed.extend(others.resumed);
+        self.served.extend(others.served);
+        self.resumed.sort_by(f64::total_cmp);
+        self.served.sort_by(f64::total_cmp);
+    }
+}
+
+/// What became of the users whom each disturbance hit.
 pub(crate) async fn times(
     url: &str,
     clock: &DatabaseClock,
     disturbances: &[Disturbed],
-) -> BTreeMap<Disturbance, Vec<f64>> {
+) -> BTreeMap<Disturbance, Times> {
     let mut db = PgConnection::connect(url).await.unwrap();
     let rows = sqlx::raw_sql(RUNS).fetch_all(&mut db).await.unwrap();
     let run = |row: &sqlx::postgres::PgRow| Run {
@@ -93,33 +112,42 @@ pub(crate) async fn times(
         is_good: ["ok", "partial"].contains(&row.get::<&str, _>(4)),
     };
     let runs: Vec<Run> = rows.iter().map(run).collect();
-    let mut times: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    let mut times: BTreeMap<_, Times> = BTreeMap::new();
     for disturbed in disturbances {
         let of_this = times_of(&runs, disturbed.pid, clock.real(disturbed.at));
         times.entry(disturbed.by).or_default().extend(of_this);
     }
-    for times in times.values_mut() {
-        times.sort_by(f64::total_cmp);
+    times
+}
+
+fn times_of(runs: &[Run], pid: Option<u32>, at_s: f64) -> Times {
+    let mut times = Times::default();
+    let hit = runs.iter().filter(|run| {
+        run.started_s <= at_s
+            && run.ended_s.is_none_or(|ended_s| ended_s >= at_s)
+            && pid.is_none_or(|pid| run.worker.contains(&format!("-{pid}-")))
+    });
+    for hit in hit {
+        let of_the_user = runs.iter().filter(|run| run.connection == hit.connection);
+        let good_ends = of_the_user.clone().filter(|run| run.is_good);
+        let served_s = earliest(good_ends.filter_map(|run| run.ended_s), at_s);
+        let starts = of_the_user.map(|run| run.started_s);
+        // A run that ended well before a later one began was not interrupted.
+        let resumed_s = earliest(starts.chain(served_s), at_s);
+        times
+            .resumed
+            .extend(resumed_s.map(|resumed_s| resumed_s - at_s));
+        times
+            .served
+            .extend(served_s.map(|served_s| served_s - at_s));
     }
     times
 }
 
-fn times_of(runs: &[Run], pid: Option<u32>, at_s: f64) -> Vec<f64> {
-    let is_hit = |run: &&Run| {
-        run.started_s <= at_s
-            && run.ended_s.is_none_or(|ended_s| ended_s >= at_s)
-            && pid.is_none_or(|pid| run.worker.contains(&format!("-{pid}-")))
-    };
-    let recovery = |hit: &Run| {
-        let later = runs.iter().filter(|run| {
-            run.connection == hit.connection && run.started_s >= hit.started_s && run.is_good
-        });
-        let ends = later
-            .filter_map(|run| run.ended_s)
-            .filter(|end| *end >= at_s);
-        ends.min_by(f64::total_cmp).map(|end_s| end_s - at_s)
-    };
-    runs.iter().filter(is_hit).filter_map(recovery).collect()
+fn earliest(instants_s: impl Iterator<Item = f64>, after_s: f64) -> Option<f64> {
+    instants_s
+        .filter(|at_s| *at_s > after_s)
+        .min_by(f64::total_cmp)
 }
 
 /// The time that this share of all times is not above.
@@ -143,16 +171,21 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_recovered_with_the_first_good_end_after_the_disturbance() {
+    fn a_user_is_resumed_by_the_next_run_and_served_by_the_next_good_end() {
         let runs = [
             run("a", 1.0, 14.0, false),
             run("b", 2.0, 2.5, true),
             run("a", 14.0, 16.0, false),
             run("a", 20.0, 21.0, true),
         ];
-        assert_eq!(times_of(&runs, Some(17), 3.0), [18.0]);
-        assert_eq!(times_of(&runs, None, 2.25), [18.75, 0.25]);
-        assert!(times_of(&runs, Some(1), 3.0).is_empty());
+        let times = |resumed: &[f64], served: &[f64]| Times {
+            resumed: resumed.to_vec(),
+            served: served.to_vec(),
+        };
+        assert_eq!(times_of(&runs, Some(17), 3.0), times(&[11.0], &[18.0]));
+        let of_a_server = times(&[11.75, 0.25], &[18.75, 0.25]);
+        assert_eq!(times_of(&runs, None, 2.25), of_a_server);
+        assert_eq!(times_of(&runs, Some(1), 3.0), Times::default());
     }
 
     #[test]

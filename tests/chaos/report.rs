@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, fmt};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::{plan::Disturbance, recovery::percentile, verdict::Verdict, world::World};
+use super::{
+    plan::Disturbance,
+    recovery::{Times, percentile},
+    verdict::Verdict,
+    world::World,
+};
 
 /// Failures that are printed.
 const FAILURES_SHOWN: usize = 40;
@@ -24,8 +29,8 @@ pub(crate) struct Report {
     pub(crate) requests: u64,
     /// Seconds from the last disturbance of a round until all was in step.
     pub(crate) settling: Vec<f64>,
-    /// Seconds from a disturbance until a user was served again, shortest first.
-    pub(crate) recovery: BTreeMap<Disturbance, Vec<f64>>,
+    /// What became of the users whom each disturbance hit.
+    pub(crate) recovery: BTreeMap<Disturbance, Times>,
     /// Rows of the feed that its reader saw.
     pub(crate) feed: usize,
     items: usize,
@@ -38,6 +43,8 @@ pub(crate) struct Report {
     transactions: BTreeMap<String, u64>,
     calls: u64,
     answered_429: u64,
+    /// Windows that were used up.
+    pub(crate) windows_spent: u64,
     /// The largest part of a window that was used.
     fullest: f64,
 }
@@ -50,12 +57,10 @@ impl Report {
         self.duplicated += verdict.duplicated;
     }
 
-    /// Notes how full the windows are at the end of a round.
+    /// Notes how full the windows are.
     pub(crate) fn note_quota(&mut self, stats: &Value) {
         for window in ["short", "long"] {
-            let window = &stats["windows"][window];
-            let part = window["used"].as_f64().unwrap() / window["limit"].as_f64().unwrap();
-            self.fullest = self.fullest.max(part);
+            self.fullest = self.fullest.max(part_used(&stats["windows"][window]));
         }
     }
 
@@ -83,33 +88,46 @@ impl Report {
 }
 
 impl Report {
-    /// How often each disturbance was, whom it hit, and when they were served again.
+    /// How often each disturbance was, whom it hit, and when they were taken up and served again.
     fn recovery_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [times, hit, p50, p99] = ["times", "users hit", "served p50", "served p99"];
-        writeln!(
-            f,
-            "{:<34} {times:>7} {hit:>10} {p50:>11} {p99:>11}",
-            "disturbances"
-        )?;
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, count: u64, times: &[f64]| {
-            let seconds = |percent| {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, cells: [String; 6]| {
+            write!(f, "{name:<26}")?;
+            for cell in cells {
+                write!(f, " {cell:>11}")?;
+            }
+            writeln!(f)
+        };
+        let head = [
+            "times",
+            "users hit",
+            "resumed p50",
+            "resumed p99",
+            "served p50",
+            "served p99",
+        ];
+        line(f, "disturbances", head.map(str::to_owned))?;
+        let cells = |count: u64, times: &Times| {
+            let seconds = |times: &[f64], percent| {
                 let time = percentile(times, percent);
                 time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1} s"))
             };
-            let (hit, p50, p99) = (times.len(), seconds(50), seconds(99));
-            writeln!(f, "  {name:<32} {count:>7} {hit:>10} {p50:>11} {p99:>11}")
+            [
+                count.to_string(),
+                times.resumed.len().to_string(),
+                seconds(&times.resumed, 50),
+                seconds(&times.resumed, 99),
+                seconds(&times.served, 50),
+                seconds(&times.served, 99),
+            ]
         };
-        let mut all = Vec::new();
+        let mut all = Times::default();
         for (disturbance, count) in &self.disturbances {
-            let times = self
-                .recovery
-                .get(disturbance)
-                .map_or(&[][..], Vec::as_slice);
-            line(f, disturbance.name(), *count, times)?;
-            all.extend_from_slice(times);
+            let times = self.recovery.get(disturbance).cloned().unwrap_or_default();
+            let name = format!("  {}", disturbance.name());
+            line(f, &name, cells(*count, &times))?;
+            all.extend(times);
         }
-        all.sort_by(f64::total_cmp);
-        line(f, "all", self.disturbances.values().sum(), &all)
+        line(f, "  all", cells(self.disturbances.values().sum(), &all))
     }
 
     fn sections(&self) -> [(&'static str, Vec<Row>); 5] {
@@ -145,7 +163,8 @@ impl Report {
         let quota = vec![
             row("calls", &self.calls),
             row("fullest window", &format!("{:.0} %", self.fullest * 100.0)),
-            row("runs kept back by our own gate", &self.kept_back),
+            row("windows used up", &self.windows_spent),
+            row("runs kept back for want of a permit", &self.kept_back),
             row("answered 429, all of them faults", &self.answered_429),
         ];
         [
@@ -156,6 +175,11 @@ impl Report {
             ("quota", quota),
         ]
     }
+}
+
+/// The part of a window that is used.
+pub(crate) fn part_used(window: &Value) -> f64 {
+    window["used"].as_f64().unwrap() / window["limit"].as_f64().unwrap()
 }
 
 /// Calls that were answered so far, with a status of these.
