@@ -11,7 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 use polar_sync::{
     job::request::{Desk, plain},
-    model::{Cause, ConnectionId, Lane},
+    model::{Cause, ConnectionId, Lane, TaskId},
 };
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet, time::Instant};
@@ -24,7 +24,7 @@ use super::{
     reader::{Reader, whole_feed},
     recovery::{self, DatabaseClock, Disturbed},
     report::{Report, calls, part_used},
-    verdict::{compare, feed_failures, records, unsettled},
+    verdict::{compare, feed_failures, records, unanswered, unsettled},
     world::{FIRST_ACCOUNT, World, user, within},
 };
 
@@ -32,7 +32,7 @@ use super::{
 const TRANSACTION_LIFE: &str = "12s";
 
 /// How much of Polar's limits there is: so much that a round uses the short window up.
-const QUOTA_SCALE: &str = "2.5";
+const QUOTA_SCALE: &str = "2";
 
 /// A window of which this part is used lets nobody but persons ask any more, and them not for long.
 const SPENT: f64 = 0.85;
@@ -62,8 +62,9 @@ pub(crate) struct Campaign {
     connections: Vec<ConnectionId>,
     clock: DatabaseClock,
     disturbances: Vec<Disturbed>,
-    /// Answers to requests that were handed in: whether they were accepted.
-    requests: JoinSet<bool>,
+    /// Requests that are being handed in; the ones that Postgres took.
+    requests: JoinSet<Option<TaskId>>,
+    accepted: Vec<TaskId>,
     sessions: Sessions,
     report: Report,
     logs: PathBuf,
@@ -91,10 +92,13 @@ pub(crate) async fn run(plan: &Plan, seed: u64, logs: &Path) -> Report {
         );
         campaign.report.failures.extend(failures);
         if !campaign.report.failures.is_empty() {
+            // While everybody still runs.
             campaign.keep_evidence().await;
             break;
         }
-        campaign.pass_a_window().await;
+        if number < plan.rounds.len() {
+            campaign.pass_a_window().await;
+        }
     }
     campaign.end(reader).await
 }
@@ -113,6 +117,8 @@ impl Campaign {
             &life,
             "--quota-scale",
             QUOTA_SCALE,
+            "--days",
+            "1",
         ];
         let database = Database::own().await;
         let mut world = World::start_on(database, USERS, "small", &simulator).await;
@@ -139,6 +145,7 @@ impl Campaign {
             connections,
             disturbances: Vec::new(),
             requests: JoinSet::new(),
+            accepted: Vec::new(),
             report: Report::default(),
             logs: logs.to_owned(),
             world,
@@ -164,8 +171,10 @@ impl Campaign {
         self.calm_down().await;
         self.settle().await;
         self.report.settling.push(settling.elapsed().as_secs_f64());
-        let verdict = compare(&self.world).await;
+        let mut verdict = compare(&self.world).await;
         self.report.count(&verdict);
+        let failures = &mut verdict.failures;
+        failures.extend(unanswered(&self.world, &self.accepted).await);
         verdict.failures
     }
 
@@ -273,7 +282,8 @@ impl Campaign {
         let (desk, connection) = (self.desk.clone(), self.connections[number as usize]);
         self.requests.spawn(async move {
             let request = plain(lane, Cause::Http, Vec::new());
-            desk.ask(connection, &user(number), &request).await.is_ok()
+            let asked = desk.ask(connection, &user(number), &request).await;
+            asked.is_ok().then_some(request.task_id)
         });
     }
 
@@ -286,12 +296,10 @@ impl Campaign {
         self.answers().await;
     }
 
-    /// Waits for the answers to all requests.
+    /// Waits until every request was handed in.
     async fn answers(&mut self) {
         while let Some(accepted) = within("an answer", self.requests.join_next()).await {
-            if accepted.unwrap() {
-                self.report.requests += 1;
-            }
+            self.accepted.extend(accepted.unwrap());
         }
     }
 
@@ -299,13 +307,12 @@ impl Campaign {
     /// everything is in step.
     async fn settle(&mut self) {
         self.pass_a_spent_window().await;
-        let before = self.report.requests;
+        let before = self.accepted.len();
         (0..USERS).for_each(|number| self.request(number, true));
         self.answers().await;
-        let accepted = self.report.requests - before;
+        let asked = self.accepted.len() - before;
         assert_eq!(
-            accepted,
-            u64::from(USERS),
+            asked, USERS as usize,
             "Postgres is there and takes requests"
         );
         let start = Instant::now();
@@ -334,7 +341,10 @@ impl Campaign {
     }
 
     /// Fifteen minutes pass at Polar, in Postgres and in Redis: the short window is a new one, and who waits has waited.
+    /// Nobody works meanwhile: a process that runs notices only after a while that the clock was moved, and would date
+    /// what it does in the past.
     async fn pass_a_window(&mut self) {
+        self.fleet.stop().await;
         let advance = json!({ "advance_s": WINDOW.as_secs() });
         self.world.sim.post("/clock", advance).await;
         let total = self.clock.moved(WINDOW);
@@ -342,6 +352,7 @@ impl Campaign {
         self.world.store.set_clock_shift(shift).await.unwrap();
         let end = ["EVAL", END_SHORT_WINDOW, "1", "polar-sync:quota"];
         self.world.redis.command::<i64>(&end).await;
+        self.fleet.revive_all().await;
     }
 
     async fn end(mut self, reader: Reader) -> Report {
@@ -356,8 +367,12 @@ impl Campaign {
         report.failures.append(&mut self.fleet.misdeeds);
         report.failures.extend(panics(&self.logs));
         report.feed = seen.len();
+        report.requests = self.accepted.len();
         report.recovery = recovery::times(&url, &self.clock, &self.disturbances).await;
         report.read(&self.world).await;
+        if !self.report.failures.is_empty() {
+            self.keep_evidence().await;
+        }
         self.report
     }
 

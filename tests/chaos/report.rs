@@ -26,7 +26,7 @@ pub(crate) struct Report {
     pub(crate) calls_under_fire: u64,
     pub(crate) uploads: u64,
     /// Requests that were accepted.
-    pub(crate) requests: u64,
+    pub(crate) requests: usize,
     /// Seconds from the last disturbance of a round until all was in step.
     pub(crate) settling: Vec<f64>,
     /// What became of the users whom each disturbance hit.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use polar_sync::model::TaskId;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -132,6 +133,21 @@ pub(crate) async fn compare(world: &World) -> Verdict {
     }
     verdict.failures.extend(dishonesty(world).await);
     verdict
+}
+
+/// Requests that were accepted and have no end, or are gone.
+pub(crate) async fn unanswered(world: &World, accepted: &[TaskId]) -> Option<String> {
+    let mut db = PgConnection::connect(world.database.url()).await.unwrap();
+    let sql = "SELECT count(*) FROM polar_sync.sync_request
+        WHERE task_id = ANY ($1) AND state IN ('done', 'failed') AND finished_at IS NOT NULL";
+    let ids: Vec<_> = accepted.iter().map(|task| task.0).collect();
+    let answered: i64 = sqlx::query_scalar(sql)
+        .bind(ids)
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    let missing = accepted.len() - usize::try_from(answered).unwrap();
+    (missing > 0).then(|| format!("{missing} accepted requests were not answered"))
 }
 
 /// What the simulator says that no honest client does; a spent window is one of these.
