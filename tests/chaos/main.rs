@@ -58,7 +58,8 @@ const MINUTES: u64 = 5;
 #[tokio::test]
 async fn a_short_campaign_does_no_harm() {
     let seed = setting("CHAOS_SEED").unwrap_or(SEED);
-    campaign(seed, SHORT, "the suite's campaign").await;
+    let repeat = format!("CHAOS_SEED={seed} cargo test --test chaos a_short -- --nocapture");
+    campaign(seed, SHORT, &repeat).await;
 }
 
 #[tokio::test]
