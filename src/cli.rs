@@ -62,7 +62,7 @@ pub enum Command {
     Migrate,
     /// Ask for a sync of a user.
     Enqueue(EnqueueArgs),
-    /// List, show, import, pause, resume and erase connections of users.
+    /// List, show, import, pause, resume, erase and export users.
     #[command(subcommand)]
     Users(UsersCommand),
     /// Show lanes, runs, connections, quota, intervals, and what needs somebody.
@@ -174,6 +174,18 @@ pub enum UsersCommand {
     Resume(UserArgs),
     /// Delete everything that is stored of a user, and have Polar forget the user; run again, it goes on.
     Erase(UsersEraseArgs),
+    /// Write everything that is stored of a user, without tokens, as JSON lines.
+    Export(UsersExportArgs),
+}
+
+/// `users export`.
+#[derive(Debug, Args)]
+pub struct UsersExportArgs {
+    /// The platform's id of the user.
+    pub user: UserId,
+    /// Write to this file, which must not exist yet and which you alone may read, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `users list`.

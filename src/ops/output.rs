@@ -27,6 +27,11 @@ impl<W: Write> Output<W> {
         Self { json, writer }
     }
 
+    /// Where data goes, for what is written line by line.
+    pub const fn writer(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     /// Whether machines read it.
     pub const fn is_json(&self) -> bool {
         self.json

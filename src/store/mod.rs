@@ -14,6 +14,7 @@ pub mod dead;
 pub mod erasure;
 mod error;
 pub mod event;
+pub mod export;
 pub mod keys;
 pub mod lacking;
 pub mod leader;

@@ -82,6 +82,20 @@ impl Store {
         Ok(Tx::new(name, inner))
     }
 
+    /// Begins a Postgres transaction that only reads, sees one instant, and may take its time: who reads it
+    /// may be slow.
+    pub(super) async fn begin_snapshot(&self, name: &'static str) -> Result<Tx, StoreError> {
+        let inner = self
+            .pool
+            .begin_with(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+                 SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
+            )
+            .await
+            .map_err(StoreError::while_doing("begin"))?;
+        Ok(Tx::new(name, inner))
+    }
+
     /// The pool, for statements of this module that need no transaction.
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool

@@ -13,6 +13,7 @@ mod canary;
 mod crash;
 mod database;
 mod erase;
+mod export;
 mod faults;
 mod http;
 mod keys;

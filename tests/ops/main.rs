@@ -11,6 +11,7 @@ mod desk;
 mod doctor;
 mod enqueue;
 mod explain;
+mod export;
 mod import;
 mod keys;
 mod reach;

@@ -1,6 +1,7 @@
 //! `users`: connections of users.
 
 mod erase;
+mod export;
 mod import;
 mod line;
 mod list;
@@ -26,6 +27,7 @@ pub async fn run(
         UsersCommand::Show(args) => show::run(config, &args, output).await,
         UsersCommand::Import(args) => import::run(config, &args, output).await,
         UsersCommand::Pause(args) => pause::run(config, &args, operator, output).await,
+        UsersCommand::Export(args) => export::run(config, &args, output).await,
         UsersCommand::Resume(args) => resume::run(config, &args, operator, output).await,
         UsersCommand::Erase(args) => erase::run(config, &args, operator, output).await,
     }
