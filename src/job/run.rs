@@ -15,7 +15,7 @@ use super::{
 use crate::{
     accesslink::Urgency,
     connection::Session,
-    model::{ConnectionState, Details, Kind, Lane},
+    model::{Cause, ConnectionState, Details, Kind, Lane},
     queue::Verdict,
     store::{
         connection::{ConnectionRow, StateChange},
@@ -93,6 +93,10 @@ impl Worker {
                 .requests
                 .iter()
                 .fold(Details::NONE, |all, one| all.union(one.include)),
+            restores: claimed
+                .requests
+                .iter()
+                .any(|request| request.cause == Cause::Backfill),
             stop: stop.clone(),
             deadline,
             calls: Arc::new(Semaphore::new(self.settings.fetch_concurrency)),

@@ -17,7 +17,7 @@ super::vocabulary! {
         Webhook = "webhook",
         /// Another try after a failure.
         Retry = "retry",
-        /// A fill of past data.
+        /// A fill of past data: what Polar still shows and is not stored is brought back.
         Backfill = "backfill",
         /// The first sync after a user connected.
         Connect = "connect",

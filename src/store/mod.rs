@@ -31,6 +31,7 @@ pub mod read;
 pub mod records;
 pub mod remote;
 pub mod request;
+pub mod restore;
 pub mod run;
 pub mod server;
 pub mod token;

@@ -1,5 +1,6 @@
 //! Completes workouts from `/v3/exercises`, which shows the last 30 days whatever was committed:
-//! details that an earlier sync did not ask for, and workouts whose transaction is blocked.
+//! details that an earlier sync did not ask for, workouts whose transaction is blocked, and workouts
+//! that are not stored any more.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,49 +25,117 @@ use crate::{
         event::Counts,
         lacking::Lacking,
         raw::{self, RawBody, RawPart},
-        records::upsert_workout,
+        records::{find_workouts, upsert_workout},
+        restore::LostParts,
     },
 };
 
 /// How long `/v3/exercises` shows an exercise after its upload. Source: AccessLink documentation.
-const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(super) const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two durations of one workout differ at most by this.
 const DURATION_TOLERANCE_S: f64 = 2.0;
 
-/// After the transactions were run: completes what the requests of this run want to see, and what a
-/// blocked transaction keeps back.
+/// After the transactions were run: completes what the requests of this run want to see, what a blocked
+/// transaction keeps back, and what is lost; `lost` are parts of stored workouts.
 pub(super) async fn complete(
     run: &Run<'_>,
     pulled: Result<(), Failure>,
+    lost: &[LostParts],
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     match pulled {
-        Ok(()) if run.asked == Details::NONE => Ok(()),
         Ok(()) => {
-            let since = run.clock.now() - SHOWN_FOR;
-            let lacking = run
-                .store
-                .workouts_lacking(run.lease.connection_id, run.asked, since)
-                .await?;
-            if !lacking.is_empty() {
-                fill(run, &lacking, counts).await?;
+            let mut shown_already = None;
+            if run.restores {
+                let shown = shown(run).await?;
+                bring_back(run, &shown, counts).await?;
+                shown_already = Some(shown);
             }
-            Ok(())
+            complete_stored(run, lost, shown_already, counts).await
         }
         Err(blocked @ Failure::Blocked { .. }) => {
             // Whatever comes of it, the transaction stays blocked, and that is what is reported.
             let _ = rescue(run, counts).await;
             Err(blocked)
         }
+        // What such a transaction may still bring is brought then, and ends in the same row.
+        Err(waits @ (Failure::Doubtful { .. } | Failure::TooOld { .. } | Failure::NoProgress))
+            if run.restores =>
+        {
+            if let Ok(shown) = shown(run).await {
+                let _ = bring_back(run, &shown, counts).await;
+            }
+            Err(waits)
+        }
         Err(failure) => Err(failure),
     }
 }
 
+/// Completes stored workouts that lack what was asked for or lost; `shown_already` is what
+/// Polar shows, where that was read.
+async fn complete_stored(
+    run: &Run<'_>,
+    lost: &[LostParts],
+    shown_already: Option<Shown>,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let of_lost = |all: Details, parts: &LostParts| all.union(parts.details);
+    let details = lost.iter().fold(run.asked, of_lost);
+    if details == Details::NONE {
+        return Ok(());
+    }
+    let since = run.clock.now() - SHOWN_FOR;
+    let mut lacking = run
+        .store
+        .workouts_lacking(run.lease.connection_id, details, since)
+        .await?;
+    for lack in &mut lacking {
+        let own = lost
+            .iter()
+            .filter(|parts| parts.record_id == lack.record_id);
+        let wanted = own.fold(run.asked, of_lost);
+        lack.details = lack
+            .details
+            .iter()
+            .filter(|detail| wanted.contains(*detail))
+            .collect();
+    }
+    lacking.retain(|lack| lack.details != Details::NONE);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let shown = match shown_already {
+        Some(shown) => shown,
+        None => shown(run).await?,
+    };
+    fill(run, &shown, &lacking, counts).await
+}
+
+/// Stores the workouts that Polar shows and that are not stored, under neither of their ids. What it got
+/// before the connection was for another system.
+async fn bring_back(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
+    let connection = run.session.connection();
+    let stored = find_workouts(run.store, connection.connection_id, &shown.workouts).await?;
+    let mut first = None;
+    for (workout, stored) in shown.workouts.iter().zip(stored) {
+        if stored.is_some() || workout.uploaded_at < connection.connected_at {
+            continue;
+        }
+        let fetched = fetch(run, workout, run.wanted(), counts).await;
+        put_off(fetched, &mut first)?;
+    }
+    first.map_or(Ok(()), Err)
+}
+
 /// Fetches what workouts lack; what Polar no longer shows is noted as gone, unless something that it
 /// shows is not understood.
-async fn fill(run: &Run<'_>, lacking: &[Lacking], counts: &mut Counts) -> Result<(), Failure> {
-    let shown = shown(run).await?;
+async fn fill(
+    run: &Run<'_>,
+    shown: &Shown,
+    lacking: &[Lacking],
+    counts: &mut Counts,
+) -> Result<(), Failure> {
     let mut first = None;
     for lack in lacking {
         let same = shown.workouts.iter().find(|workout| is_same(workout, lack));

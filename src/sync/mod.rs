@@ -19,6 +19,7 @@ pub mod lifecycle;
 mod open;
 mod poll;
 mod record;
+mod restore;
 mod rows;
 mod run;
 
@@ -72,17 +73,30 @@ pub async fn go_on(run: &Run<'_>, mut report: Report) -> Report {
     let counts = &mut report.counts;
     let result = match &mut report.transactions {
         None => poll::poll(run, report.kind, counts).await,
-        Some((kind, transactions)) => {
-            let pulled = pull(run, *kind, transactions, counts).await;
-            match kind {
-                TransactionalKind::Exercise => complete::complete(run, pulled, counts).await,
-                TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
-            }
-        }
+        Some((kind, transactions)) => transact(run, *kind, transactions, counts).await,
     };
     Report {
         failure: result.err(),
         ..report
+    }
+}
+
+/// Brings a kind in step that AccessLink offers by transaction.
+async fn transact(
+    run: &Run<'_>,
+    kind: TransactionalKind,
+    transactions: &mut Transactions,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let lost = if run.restores {
+        restore::restore(run, kind, counts).await?
+    } else {
+        Vec::new()
+    };
+    let pulled = pull(run, kind, transactions, counts).await;
+    match kind {
+        TransactionalKind::Exercise => complete::complete(run, pulled, &lost, counts).await,
+        TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
     }
 }
 

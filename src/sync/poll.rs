@@ -1,7 +1,7 @@
 //! Kinds with an endpoint of their own: everything of the last weeks in one answer, without a
 //! transaction, and nothing is deleted by reading it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 
@@ -127,9 +127,10 @@ async fn store(
 ) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
     let known = raw_latest::versions(run.store, connection, kind).await?;
-    let (same, differing): (Vec<_>, Vec<_>) = items
-        .iter()
-        .partition(|item| known.get(&item.name) == Some(&item.version));
+    let lost = lost_nights(run, kind, items).await?;
+    let (same, differing): (Vec<_>, Vec<_>) = items.iter().partition(|item| {
+        known.get(&item.name) == Some(&item.version) && !lost.contains(&item.name)
+    });
     for _ in same.iter().filter(|item| !item.is_lesser) {
         count(kind, Change::Same, counts);
     }
@@ -153,6 +154,23 @@ async fn store(
     tx.commit().await?;
     *counts += stored;
     Ok(())
+}
+
+/// The names of nights that are to be stored again, if they were before: they have no record.
+async fn lost_nights(
+    run: &Run<'_>,
+    kind: Kind,
+    items: &[Item<'_>],
+) -> Result<HashSet<String>, Failure> {
+    if !run.restores {
+        return Ok(HashSet::new());
+    }
+    let standing = items.iter().filter(|item| !item.is_lesser);
+    let dates: Vec<Date> = standing.filter_map(|item| item.name.parse().ok()).collect();
+    let connection = run.lease.connection_id;
+    let stored = run.store.dates_stored(connection, kind, &dates).await?;
+    let lost = dates.iter().filter(|date| !stored.contains(date));
+    Ok(lost.map(ToString::to_string).collect())
 }
 
 /// Keeps a night, as the latest of its date, and stores what is understood of it.

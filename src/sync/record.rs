@@ -158,7 +158,12 @@ async fn store_rows(
     Ok(counts)
 }
 
-async fn store_record(tx: &mut Tx, run: &Run<'_>, record: &Record) -> Result<Change, Failure> {
+/// Stores one record.
+pub(super) async fn store_record(
+    tx: &mut Tx,
+    run: &Run<'_>,
+    record: &Record,
+) -> Result<Change, Failure> {
     let (connection, user) = (run.lease.connection_id, run.user_id());
     let upserted = match record {
         Record::Workout(workout) => upsert_workout(tx, connection, user, workout).await?,

@@ -51,6 +51,8 @@ pub struct Run<'a> {
     pub lane: Lane,
     /// What its requests must see stored, beside `settings.include`.
     pub asked: Details,
+    /// Whether it also brings back what Polar still shows, or what is kept raw, and is not stored.
+    pub restores: bool,
     /// Set when the run has to end at the next safe point.
     pub stop: CancellationToken,
     /// When it has been long enough, and another run goes on.

@@ -30,10 +30,11 @@ pub use activity::upsert_daily_activity;
 pub use nightly_recharge::upsert_nightly_recharge;
 pub use physical_information::upsert_physical_information;
 pub use sleep::upsert_sleep;
-pub use workout::upsert_workout;
+pub use workout::{StoredWorkout, find_workouts, upsert_workout};
 
 pub(super) use chunk::SPAN_MAX;
 pub(super) use encoding::Values;
+pub(super) use workout::no_parts;
 
 use jiff::Timestamp;
 

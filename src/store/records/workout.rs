@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 use super::{
-    super::{StoreError, Tx},
+    super::{Store, StoreError, Tx},
     Change, Revision, Upserted,
     chunk::{self, Chunk},
     fingerprint::{Fingerprint, Hash},
@@ -50,6 +50,56 @@ pub async fn upsert_workout(
     revision
         .announce(tx, connection, user, Kind::Exercise)
         .await
+}
+
+/// Under which ids a workout is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredWorkout {
+    /// Ours.
+    pub record_id: RecordId,
+    /// Whether an exercise transaction told of it.
+    pub is_transactional: bool,
+}
+
+/// Which of these workouts are stored, be it as the other source calls them; `None` for those that are
+/// not. One that two stored workouts may equally be is one of them.
+pub async fn find_workouts(
+    store: &Store,
+    connection: ConnectionId,
+    workouts: &[Workout],
+) -> Result<Vec<Option<StoredWorkout>>, StoreError> {
+    let mut tx = store.begin("find_workouts").await?;
+    let mut found = Vec::with_capacity(workouts.len());
+    for workout in workouts {
+        let candidates = candidates(&mut tx, connection, workout).await?;
+        let row = match workout_match::find(&candidates, workout) {
+            Match::Stored(row) => Some(row),
+            Match::Ambiguous => candidates.first(),
+            Match::New => None,
+        };
+        found.push(row.map(|row| StoredWorkout {
+            record_id: row.record_id,
+            is_transactional: row.polar_id.is_some(),
+        }));
+    }
+    Ok(found)
+}
+
+/// The hashes of parts that are stored and hold nothing.
+#[derive(Debug)]
+pub(in crate::store) struct NoParts {
+    pub(in crate::store) samples: Hash,
+    pub(in crate::store) zones: Hash,
+    pub(in crate::store) route: Hash,
+}
+
+/// The hashes of nothing.
+pub(in crate::store) fn no_parts() -> NoParts {
+    NoParts {
+        samples: chunk::hash_of(&[]),
+        zones: hash_of(&[]),
+        route: Track::of(&[]).hash(),
+    }
 }
 
 /// The contents of a workout's parts, as they are stored.
