@@ -12,7 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    config::Setting,
+    config::{Duration, Setting},
     model::{ConnectionState, Detail, Kind, Lane, Scope, UserId},
 };
 
@@ -71,6 +71,8 @@ pub enum Command {
     Doctor,
     /// Explain in plain words how a user stands, and what happens next.
     Explain(ExplainArgs),
+    /// Compare what Polar still shows with what is stored, and fetch again what is missing.
+    Audit(AuditArgs),
     /// List what was given up for now, try it again, or forget it.
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -399,6 +401,23 @@ pub struct WebhookDeleteArgs {
 
 /// `explain USER`.
 pub type ExplainArgs = UserArgs;
+
+/// `audit USER`, `audit --all`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The platform's id of the user.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub user: Option<UserId>,
+    /// Everybody whose connection is active, in the order of connection ids.
+    #[arg(long)]
+    pub all: bool,
+    /// Only connections after this one: the last that an audit of all named.
+    #[arg(long, conflicts_with = "user", value_name = "CONNECTION")]
+    pub after: Option<Uuid>,
+    /// The longest wait for the syncs that fetch what is missing, for example 30s.
+    #[arg(long, default_value = "5m", value_name = "DURATION")]
+    pub wait: Duration,
+}
 
 /// `demo`.
 #[derive(Debug, Args)]

@@ -72,6 +72,7 @@ async fn dispatch(
         Command::Status => ops::status::run(config, &mut output).await,
         Command::Doctor => ops::doctor::run(config, &mut output).await,
         Command::Explain(args) => ops::explain::run(config, &args, &mut output).await,
+        Command::Audit(args) => ops::audit::run(config, &args, &mut output).await,
         Command::Dead(command) => {
             ops::dead::run(config, command, &sources.operator(), &mut output).await
         }

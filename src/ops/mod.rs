@@ -8,6 +8,7 @@
 //! `main.rs`.
 
 pub mod api_keys;
+pub mod audit;
 pub mod config;
 mod consent;
 pub mod dead;

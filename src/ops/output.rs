@@ -51,6 +51,27 @@ impl<W: Write> Output<W> {
         } else {
             text(data, &mut self.writer)
         };
+        self.flushed(written)
+    }
+
+    /// Prints `data` as one of many: a line of JSON, or what `text` writes of it.
+    pub fn show_line<T: Serialize + ?Sized>(
+        &mut self,
+        data: &T,
+        text: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let written = if self.json {
+            serde_json::to_writer(&mut self.writer, data)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(self.writer))
+        } else {
+            text(data, &mut self.writer)
+        };
+        self.flushed(written)
+    }
+
+    /// What was written is with the reader; one that has seen enough is no error.
+    fn flushed(&mut self, written: io::Result<()>) -> io::Result<()> {
         match written.and_then(|()| self.writer.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written,

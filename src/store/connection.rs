@@ -169,6 +169,26 @@ impl Store {
         .transpose()
     }
 
+    /// Up to `limit` active connections, in the order of their ids, after `after`.
+    pub async fn connections_to_audit(
+        &self,
+        after: uuid::Uuid,
+        limit: i64,
+    ) -> Result<Vec<ConnectionRow>, StoreError> {
+        connection_rows!(
+            "WHERE state = 'active' AND ended_at IS NULL AND connection_id > $1
+             ORDER BY connection_id LIMIT $2",
+            after,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("read active connections"))?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
+    }
+
     /// Up to `limit` other connections that are in good standing, at random: witnesses for the question
     /// whether a refused token is one user's matter or everybody's.
     pub async fn witnesses(

@@ -190,6 +190,7 @@ pub(crate) const IMPORTS: &[Module] = &[
             "http",
             "job",
             "model",
+            "normalize",
             "queue",
             "role",
             "schedule",
@@ -197,7 +198,8 @@ pub(crate) const IMPORTS: &[Module] = &[
             "store",
             "telemetry",
         ],
-        why: "enqueues; it never syncs inline. It stands on the same ground as a role",
+        why: "enqueues; it never syncs inline. It stands on the same ground as a role, and an audit compares what Polar \
+              shows as records",
     },
 ];
 
