@@ -4,7 +4,7 @@
 //! JSON with `--json`; everything else is an error with its exit code. Must never sync inline: a
 //! command that wants a sync enqueues one.
 //!
-//! To add a command: its arguments in `cli.rs`, a file here with one function that takes them, an arm in
+//! To add a command: its arguments in `cli/mod.rs`, a file here with one function that takes them, an arm in
 //! `main.rs`.
 
 pub mod api_keys;

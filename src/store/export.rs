@@ -123,6 +123,9 @@ sections! {
     Authorization = "authorization":
         "SELECT user_id, redirect_uri, created_at, expires_at, taken_at
          FROM polar_sync.oauth_state WHERE user_id = $1 ORDER BY created_at";
+    /// Erasures: of one that the user came back from, only that it was.
+    Erasure = "erasure":
+        "SELECT * FROM polar_sync.erasure WHERE user_id = $1 ORDER BY began_at";
     /// Connections, also those that ended.
     Connection = "connection":
         "SELECT connection_id, user_id, polar_user_id, state, state_reason, state_since, ended_at, connected_at,

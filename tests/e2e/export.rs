@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// Every table that holds something of a user, with the `type` of its lines.
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 26] = [
     ("activity_zone_sample", "activity_zones"),
     ("change", "change"),
     ("connection", "connection"),
     ("daily_activity", "daily_activity"),
     ("dead", "dead"),
+    ("erasure", "erasure"),
     ("kind_state", "kind_state"),
     ("nightly_recharge", "nightly_recharge"),
     ("oauth_state", "authorization"),
@@ -54,6 +55,8 @@ const ODD_ROWS: &str = "
         connected_at, access_token)
     VALUES (gen_random_uuid(), 'user_001', 7, 'revoked', polar_sync.now(), polar_sync.now(), polar_sync.now(),
         'token of old');
+    INSERT INTO polar_sync.erasure (erasure_id, user_id, connections, began_at, erased_at)
+    SELECT gen_random_uuid(), user_id, '{}', 'epoch', 'epoch' FROM polar_sync.platform_user;
     INSERT INTO polar_sync.oauth_state (state_hash, user_id, created_at, expires_at, code_hash)
     SELECT sha256(user_id::bytea), user_id, polar_sync.now(), polar_sync.now(), sha256(('c' || user_id)::bytea)
     FROM polar_sync.platform_user;
