@@ -23,6 +23,7 @@ mod life_cycles;
 mod process;
 mod queue;
 mod role;
+mod rotate;
 mod series;
 mod servers;
 mod simulator;
@@ -72,7 +73,7 @@ impl Scale {
 type Measure = for<'a> fn(&'a Servers, Scale) -> LocalBoxFuture<'a, Vec<Row>>;
 
 /// Every measurement by name.
-const MEASUREMENTS: [(&str, Measure); 8] = [
+const MEASUREMENTS: [(&str, Measure); 9] = [
     ("disk", |servers, scale| {
         Box::pin(disk::measure(servers, scale))
     }),
@@ -97,6 +98,9 @@ const MEASUREMENTS: [(&str, Measure); 8] = [
     }),
     ("schedule-due", |servers, scale| {
         Box::pin(due::measure(servers, scale))
+    }),
+    ("keys-rotate", |servers, scale| {
+        Box::pin(rotate::measure(servers, scale))
     }),
     ("http", |servers, scale| {
         Box::pin(http::measure(servers, scale))

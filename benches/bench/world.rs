@@ -14,7 +14,7 @@ use polar_sync::{
     store::Store,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::time::Instant;
+use tokio::{process::Command, time::Instant};
 
 use crate::{
     role::Role,
@@ -121,7 +121,21 @@ impl<'a> World<'a> {
         wake_up(user_id, request.cause, request.task_id)
     }
 
-    fn keyring(&self) -> Keyring {
+    /// Runs a command to its end; what it printed.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+            .args(arguments)
+            .envs(self.settings.iter().cloned())
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        said
+    }
+
+    /// The configured keys.
+    pub(crate) fn keyring(&self) -> Keyring {
         let settings = self.settings.iter();
         let environment = settings.map(|(key, value)| (key.into(), value.into()));
         let sources = Sources {
