@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError, Tx,
     connection::ConnectionRow,
-    remote::{Phase, Remote},
+    remote::{Doubt, Phase, Remote},
     request::{RawRequest, TakenRequest, texts},
 };
 use crate::model::{Cause, ConnectionId, DueCause, Kind, Lane, RunId, TaskId};
@@ -81,8 +81,8 @@ pub struct KindRow {
     pub attempts: i32,
     /// Whether Polar allows it, as far as we know.
     pub consent: bool,
-    /// An empty answer to a create is not believed before.
-    pub distrust_empty_until: Option<Timestamp>,
+    /// When an earlier transaction may be open.
+    pub doubt: Option<Doubt>,
     /// The transaction that is not over.
     pub remote: Option<Remote>,
 }
@@ -229,6 +229,8 @@ impl Tx {
                )
                SELECT k.kind AS "kind: Kind", k.next_due_at AS "next_due_at: jiff_sqlx::Timestamp",
                       k.due_cause AS "due_cause: DueCause", k.attempts, k.consent,
+                      coalesce(k.doubted_since, k.distrust_empty_until - interval '1 day')
+                          AS "doubted_since: jiff_sqlx::Timestamp",
                       k.distrust_empty_until AS "distrust_empty_until: jiff_sqlx::Timestamp",
                       r.remote_id AS "remote_id?", r.phase AS "phase?: Phase", r.polar_transaction_id,
                       r.created_at AS "created_at?: jiff_sqlx::Timestamp",
@@ -252,7 +254,10 @@ impl Tx {
             due_cause: row.due_cause,
             attempts: row.attempts,
             consent: row.consent,
-            distrust_empty_until: row.distrust_empty_until.map(jiff_sqlx::Timestamp::to_jiff),
+            doubt: row.doubted_since.zip(row.distrust_empty_until).map(|(since, until)| Doubt {
+                since: since.to_jiff(),
+                until: until.to_jiff(),
+            }),
             remote: row.remote_id.zip(row.phase).zip(row.created_at.zip(row.last_create_at)).map(
                 |((remote_id, phase), (created_at, last_create_at))| Remote {
                     remote_id,

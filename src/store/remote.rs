@@ -60,13 +60,23 @@ pub struct Remote {
     pub accepted_loss: Vec<String>,
 }
 
+/// When an earlier transaction may be open at Polar whose end is not known: it may hide data, and be
+/// given out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Doubt {
+    /// Its life cannot have begun earlier.
+    pub since: Timestamp,
+    /// By then it is over for certain.
+    pub until: Timestamp,
+}
+
 /// What has to be written down of the transactions of one kind.
 #[derive(Debug, Clone)]
 pub struct Changes<'a> {
     /// The transactions, those that ended before the current one.
     pub remotes: Vec<&'a Remote>,
-    /// Until when an empty answer is not believed.
-    pub distrust_empty_until: Option<Timestamp>,
+    /// What is doubted, or was.
+    pub doubt: Option<Doubt>,
 }
 
 impl Tx {
@@ -80,8 +90,8 @@ impl Tx {
         for remote in changes.remotes {
             self.save_remote(lease, kind, remote).await?;
         }
-        if let Some(until) = changes.distrust_empty_until {
-            self.save_doubt(lease, kind, until).await?;
+        if let Some(doubt) = changes.doubt {
+            self.save_doubt(lease, kind, doubt).await?;
         }
         Ok(())
     }
@@ -135,19 +145,22 @@ impl Tx {
         Ok(())
     }
 
+    /// A run knows what was doubted before it from the same row, which nobody but the holder of the
+    /// lease writes: so what it says now replaces that.
     async fn save_doubt(
         &mut self,
         lease: &Lease,
         kind: TransactionalKind,
-        until: Timestamp,
+        doubt: Doubt,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE polar_sync.kind_state SET distrust_empty_until = greatest(distrust_empty_until, $3)
+            "UPDATE polar_sync.kind_state SET doubted_since = $3, distrust_empty_until = $4
              WHERE connection_id = $1 AND kind = $2
-               AND distrust_empty_until IS DISTINCT FROM greatest(distrust_empty_until, $3)",
+               AND (doubted_since, distrust_empty_until) IS DISTINCT FROM ($3, $4)",
             lease.connection_id.0,
             kind.as_str(),
-            until.to_sqlx() as _
+            doubt.since.to_sqlx() as _,
+            doubt.until.to_sqlx() as _
         )
         .execute(self.db())
         .await

@@ -24,7 +24,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::store::remote::{Changes, Phase, Remote};
+use crate::store::remote::{Changes, Doubt, Phase, Remote};
 
 /// How long AccessLink's transactions live.
 #[derive(Debug, Clone, Copy)]
@@ -94,9 +94,7 @@ pub enum Nothing {
 pub struct Transactions {
     current: Option<Remote>,
     closed: Vec<Remote>,
-    distrust_empty_until: Option<Timestamp>,
-    /// Since when an earlier transaction may be open, where this run saw it.
-    doubted_since: Option<Timestamp>,
+    doubt: Option<Doubt>,
     /// Items that an operator gave up: the next transaction offers them again.
     accepted_loss: Vec<String>,
     /// Whether the last create may be given what an earlier one opened whose answer was lost.
@@ -105,7 +103,7 @@ pub struct Transactions {
 
 impl Transactions {
     /// What the ledger knows.
-    pub fn new(current: Option<Remote>, distrust_empty_until: Option<Timestamp>) -> Self {
+    pub fn new(current: Option<Remote>, doubt: Option<Doubt>) -> Self {
         Self {
             accepted_loss: current
                 .as_ref()
@@ -113,8 +111,7 @@ impl Transactions {
                 .unwrap_or_default(),
             current,
             closed: Vec::new(),
-            distrust_empty_until,
-            doubted_since: None,
+            doubt,
             is_second_create: false,
         }
     }
@@ -134,7 +131,7 @@ impl Transactions {
     pub fn changes(&self) -> Changes<'_> {
         Changes {
             remotes: self.closed.iter().chain(&self.current).collect(),
-            distrust_empty_until: self.distrust_empty_until,
+            doubt: self.doubt,
         }
     }
 
@@ -175,7 +172,7 @@ impl Transactions {
     pub fn create_sent(&mut self, rules: Rules, now: Timestamp) {
         self.is_second_create = false;
         let Some(before) = self.current.take() else {
-            self.current = Some(self.opening(rules, now));
+            self.current = Some(self.opening(now));
             return;
         };
         self.doubt(rules, &before);
@@ -191,7 +188,7 @@ impl Transactions {
         }
         self.current = Some(before);
         self.close_over();
-        self.current = Some(self.opening(rules, now));
+        self.current = Some(self.opening(now));
     }
 
     /// Polar opened a transaction. A worker may have stood still with the create on its way, so that
@@ -223,10 +220,10 @@ impl Transactions {
             None => Phase::Empty,
         };
         self.close(phase);
-        match self.distrust_empty_until {
-            Some(until) if now < until => Nothing::Doubtful { until },
-            _ => Nothing::New,
-        }
+        self.doubt_at(now)
+            .map_or(Nothing::New, |Doubt { until, .. }| Nothing::Doubtful {
+                until,
+            })
     }
 
     /// Polar no longer knows the transaction that was being fetched.
@@ -302,20 +299,27 @@ impl Transactions {
     }
 
     fn doubt(&mut self, rules: Rules, remote: &Remote) {
-        let until = rules.over_at(remote);
-        self.distrust_empty_until = self.distrust_empty_until.max(Some(until));
-        let since = self.doubted_since.unwrap_or(remote.created_at);
-        self.doubted_since = Some(since.min(remote.created_at));
+        let added = Doubt {
+            since: remote.created_at,
+            until: rules.over_at(remote),
+        };
+        // What was over before this one's life can have begun says nothing about its age.
+        let earlier = self.doubt_at(remote.created_at);
+        self.doubt = Some(earlier.map_or(added, |earlier| Doubt {
+            since: earlier.since.min(added.since),
+            until: earlier.until.max(added.until),
+        }));
+    }
+
+    /// The doubt that is not over at an instant.
+    fn doubt_at(&self, at: Timestamp) -> Option<Doubt> {
+        self.doubt.filter(|doubt| at < doubt.until)
     }
 
     /// As long as an earlier transaction may be open, a create may be given that one again: its age
     /// then counts from the earliest time that the earlier one can have been opened.
-    fn opening(&self, rules: Rules, now: Timestamp) -> Remote {
-        let earlier = self.distrust_empty_until.filter(|until| now < *until);
-        let created_at = earlier.map_or(now, |until| {
-            let since = self.doubted_since.unwrap_or(now);
-            now.min(until - rules.whole_life()).min(since)
-        });
+    fn opening(&self, now: Timestamp) -> Remote {
+        let created_at = self.doubt_at(now).map_or(now, |doubt| now.min(doubt.since));
         Remote {
             remote_id: Uuid::now_v7(),
             phase: Phase::Opening,

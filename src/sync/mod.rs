@@ -56,7 +56,7 @@ pub struct Report {
 /// Brings one kind in step.
 pub async fn sync(run: &Run<'_>, row: &KindRow) -> Report {
     let known = |kind| {
-        let transactions = Transactions::new(row.remote.clone(), row.distrust_empty_until);
+        let transactions = Transactions::new(row.remote.clone(), row.doubt);
         (kind, transactions)
     };
     let nothing_done = Report {

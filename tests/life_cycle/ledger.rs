@@ -8,7 +8,7 @@ use polar_sync::{
     model::{Detail, Details},
     store::{
         raw::Held,
-        remote::{Phase, Remote},
+        remote::{Doubt, Phase, Remote},
     },
     sync::{
         decide::{Fetched, FetchedItem, SUMMARY},
@@ -125,11 +125,11 @@ pub(crate) fn exists(version: usize, detail: Detail) -> bool {
     Parts::of(detail).exist(version)
 }
 
-/// Our transaction as the ledger knows it, and until when an empty answer is doubted.
+/// Our transaction as the ledger knows it, and what is doubted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Row {
     pub(crate) remote: Option<Remote>,
-    pub(crate) doubt: Option<Timestamp>,
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl Row {
@@ -147,8 +147,8 @@ impl Row {
             }),
             doubt: transactions
                 .changes()
-                .distrust_empty_until
-                .filter(|until| now() < *until),
+                .doubt
+                .filter(|doubt| now() < doubt.until),
         }
     }
 
@@ -176,10 +176,11 @@ impl Row {
             remote.created_at = aged(remote.created_at);
             remote.last_create_at = aged(remote.last_create_at);
         }
-        self.doubt = self
-            .doubt
-            .map(|until| until - TICK)
-            .filter(|until| now() < *until);
+        let later = self.doubt.map(|doubt| Doubt {
+            since: aged(doubt.since),
+            until: doubt.until - TICK,
+        });
+        self.doubt = later.filter(|doubt| now() < doubt.until);
     }
 
     /// As it is written in a trace.
@@ -195,7 +196,11 @@ impl Row {
             )
         });
         match self.doubt {
-            Some(until) => format!("{remote}, doubt for {:.1}", -ticks_ago(until)),
+            Some(Doubt { since, until }) => format!(
+                "{remote}, doubt since {:.0} ago for {:.1}",
+                ticks_ago(since),
+                -ticks_ago(until)
+            ),
             None => remote,
         }
     }

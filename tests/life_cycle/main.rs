@@ -24,9 +24,7 @@
 //! What is assumed, since no client could do anything about it: Polar adds nothing to a transaction
 //! between the last list and the commit; a create arrives within a tenth of a life, or never, and is
 //! not overtaken by a later one of ours; a part that is answered with 404 by a transaction that is
-//! listed afterwards is not there. That the second is needed, a test shows; and another, what is left
-//! where even a late commit deletes what it never held: there Polar may not deny a transaction twice
-//! that it gives out again afterwards.
+//! listed afterwards is not there. That the second is needed, a test shows.
 //!
 //! Bounds: up to two items, one of them in two versions, a summary and up to three parts; one fault, with
 //! two in one configuration; two workers. `MODEL_BOUND=wide` explores the whole matrix with one item
@@ -285,15 +283,14 @@ fn caught_what_drops_what_is_cut_off() {
     is_caught(DropsWhatIsCutOff, bounds, Promise::EndsInStep);
 }
 
-/// The ledger knows until when an empty answer is doubted, and from that since when: where Polar denied
-/// one transaction in two rounds, and the run ended, that is younger than the transaction is.
+/// A transaction that is given out again is as old as the first that was doubted, whatever ended, and
+/// whoever remembers it.
 #[test]
-fn a_transaction_that_is_denied_twice_can_be_taken_for_younger() {
-    let bounds = Bounds {
+fn a_transaction_that_is_denied_twice_is_never_taken_for_younger() {
+    holds(Bounds {
         faults: 2,
         ..CRUEL_SAME_ID
-    };
-    is_caught(Production, bounds, Promise::DeletedOnlyWhenDurable);
+    });
 }
 
 /// What is assumed is needed: a create that is overtaken by a later one, and that adds to the open

@@ -17,6 +17,14 @@ fn open(transaction_id: i64, created: i64) -> Transactions {
     transactions
 }
 
+/// As another run reads it.
+fn next_run(transactions: &Transactions) -> Transactions {
+    Transactions::new(
+        transactions.current().cloned(),
+        transactions.changes().doubt,
+    )
+}
+
 fn phases(transactions: &mut Transactions) -> Vec<Phase> {
     let phases = transactions
         .closed
@@ -202,4 +210,39 @@ fn what_a_lost_create_may_have_opened_has_its_age_in_the_next_transaction_too() 
     transactions.create_sent(RULES, at(310));
     transactions.created(RULES, at(310), 7);
     assert_eq!(transactions.current().unwrap().created_at, at(0));
+}
+
+#[test]
+fn the_next_run_knows_since_when_a_transaction_is_doubted() {
+    let mut transactions = open(7, 0);
+    transactions.gone(RULES);
+    transactions.create_sent(RULES, at(100));
+    transactions.created(RULES, at(100), 7);
+    transactions.gone(RULES);
+    let doubt = transactions.changes().doubt;
+    assert_eq!(
+        doubt,
+        Some(Doubt {
+            since: at(0),
+            until: at(760)
+        })
+    );
+    let mut transactions = next_run(&transactions);
+    transactions.create_sent(RULES, at(700));
+    transactions.created(RULES, at(700), 7);
+    assert_eq!(
+        transactions.step(RULES, at(700)),
+        Step::Wait { until: at(1_360) }
+    );
+}
+
+#[test]
+fn a_doubt_that_was_over_before_makes_nothing_older() {
+    let mut transactions = open(7, 0);
+    transactions.gone(RULES);
+    transactions.create_sent(RULES, at(660));
+    transactions.created(RULES, at(660), 8);
+    transactions.gone(RULES);
+    transactions.create_sent(RULES, at(700));
+    assert_eq!(transactions.current().unwrap().created_at, at(660));
 }
