@@ -92,6 +92,9 @@ pub fn rule(failure: &Failure) -> Ruling {
             waits("doubtful", Due::At(*until, DueCause::Doubt), NextKind)
         }
         Failure::TooOld { until } => waits("too_old", Due::At(*until, DueCause::Doubt), NextKind),
+        Failure::Unsettled { until } => {
+            waits("unsettled", Due::At(*until, DueCause::Doubt), NextKind)
+        }
         Failure::NoProgress => failed("no_progress", Due::Retry, NextKind),
         Failure::Refresh(RefreshError::Exchange(_)) => failed("refresh", Due::Retry, EndRun),
         Failure::Refresh(RefreshError::Elsewhere) => waits("refresh", Due::Retry, EndRun),
@@ -171,6 +174,7 @@ mod tests {
             call(Meaning::Forbidden),
             Failure::Doubtful { until },
             Failure::TooOld { until },
+            Failure::Unsettled { until },
             Failure::Refresh(RefreshError::Elsewhere),
             Failure::Stopped,
             Failure::GaveWay,

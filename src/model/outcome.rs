@@ -25,7 +25,8 @@ super::vocabulary! {
         Retry = "retry",
         /// It waits for quota or for an outage to end.
         Snooze = "snooze",
-        /// It waits for an older transaction to end at Polar, which may hide data.
+        /// It waits for an older transaction to end at Polar, which may hide data, or for a create to arrive
+        /// of which nothing was heard.
         Doubt = "doubt",
         /// An item could not be fetched whole, so its transaction is not committed.
         Blocked = "blocked",

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Failure,
-    lifecycle::{Nothing, Rules, Step, Transactions},
+    lifecycle::{NotYet, Nothing, Rules, Step, Transactions},
 };
 pub use super::{
     checklist::{Checklist, Trouble},
@@ -166,14 +166,16 @@ pub enum Sealed {
     NotToBeCommitted,
 }
 
-/// Seals a transaction of which everything is durable. `is_covered`: nobody wants to see anything
-/// stored that was not fetched, as of the Postgres transaction that writes this down; what is wanted
-/// must not be deleted at Polar.
+/// Seals a transaction of which everything is durable that was in it at `listed_at`, the instant
+/// before its last list was sent. `is_covered`: nobody wants to see anything stored that was not
+/// fetched, as of the Postgres transaction that writes this down; what is wanted must not be deleted
+/// at Polar.
 pub fn seal(
     transactions: &mut Transactions,
     rules: Rules,
     now: Timestamp,
     checklist: &Checklist,
+    listed_at: Timestamp,
     is_covered: bool,
     may_be_committed: bool,
 ) -> Result<Sealed, Failure> {
@@ -186,9 +188,12 @@ pub fn seal(
         return Ok(Sealed::NotToBeCommitted);
     }
     transactions
-        .committing(rules, now, items)
+        .committing(rules, now, listed_at, items)
         .map(|()| Sealed::Committing)
-        .map_err(|until| Failure::TooOld { until })
+        .map_err(|not_yet| match not_yet {
+            NotYet::TooOld { until } => Failure::TooOld { until },
+            NotYet::Unsettled { until } => Failure::Unsettled { until },
+        })
 }
 
 /// Whether the commit may be sent now: never late in the transaction's life, however long the worker

@@ -36,6 +36,15 @@ pub enum Failure {
         /// When it is over.
         until: Timestamp,
     },
+    /// What was listed of a transaction may not be all of it: a create of which nothing was heard may
+    /// still arrive, and add to it.
+    #[error(
+        "an earlier create may still arrive and add to the transaction, which is listed again at {until}"
+    )]
+    Unsettled {
+        /// When it has arrived, or never will.
+        until: Timestamp,
+    },
     /// Polar opens transactions that end before anything comes of them.
     #[error(
         "AccessLink opens transactions and then knows nothing of them; it is asked again later"

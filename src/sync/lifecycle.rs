@@ -9,13 +9,16 @@
 //! empty              └─ 404, or its life is over ──────────────────────► lapsed
 //! ```
 //!
-//! Three rules keep data from being lost:
+//! Four rules keep data from being lost:
 //!
 //! * `committing` is the point of no return. It is written before any PUT is sent, only when every
 //!   item is durable, and nobody fetches from the transaction afterwards; so a PUT that a frozen
 //!   worker sends late deletes nothing that is not stored.
 //! * No PUT is started late in a transaction's life ([`Rules::commit_until`]), because one that
 //!   arrives after its end may hit something that is not this transaction any more.
+//! * Nothing is sealed by a list that was sent while a create of ours may still have been on its way
+//!   of which nothing was heard ([`NotYet::Unsettled`]): it may be given the open transaction when it
+//!   arrives, with what came meanwhile. One that is not there after a tenth of a life never comes.
 //! * An empty answer to a create (204) is not believed while an earlier transaction of ours may
 //!   still be open at Polar and hide what it holds.
 
@@ -73,6 +76,21 @@ pub enum Step {
     /// Nothing can be done before this instant.
     Wait {
         /// When to look again.
+        until: Timestamp,
+    },
+}
+
+/// Why a transaction of which everything is durable cannot be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotYet {
+    /// It is too late for its commit, or will be before a list shows everything.
+    TooOld {
+        /// When a new one can be created.
+        until: Timestamp,
+    },
+    /// A create of which nothing was heard may have added to it since it was listed.
+    Unsettled {
+        /// From when on a list shows everything.
         until: Timestamp,
     },
 }
@@ -242,21 +260,29 @@ impl Transactions {
         self.set(Phase::Durable, items);
     }
 
-    /// Everything is durable: from here on the commit may be sent by anybody. Refused when it is too
-    /// late for one; the instant from which on a new transaction can be created.
+    /// Everything is durable that was in it at `listed_at`, before its last list was sent: from here on
+    /// the commit may be sent by anybody.
     pub fn committing(
         &mut self,
         rules: Rules,
         now: Timestamp,
+        listed_at: Timestamp,
         items: Vec<String>,
-    ) -> Result<(), Timestamp> {
-        match &self.current {
-            Some(remote) if now >= rules.commit_until(remote) => Err(rules.over_at(remote)),
-            _ => {
-                self.set(Phase::Committing, items);
-                Ok(())
+    ) -> Result<(), NotYet> {
+        if let Some(remote) = &self.current {
+            let settled_at = self.settled_at(rules, remote);
+            let unsettled = settled_at.filter(|settled_at| listed_at < *settled_at);
+            let earliest = unsettled.map_or(now, |settled_at| now.max(settled_at));
+            if earliest >= rules.commit_until(remote) {
+                let until = rules.over_at(remote);
+                return Err(NotYet::TooOld { until });
+            }
+            if unsettled.is_some() {
+                return Err(NotYet::Unsettled { until: earliest });
             }
         }
+        self.set(Phase::Committing, items);
+        Ok(())
     }
 
     /// Polar confirmed the commit.
@@ -314,6 +340,13 @@ impl Transactions {
     /// The doubt that is not over at an instant.
     fn doubt_at(&self, at: Timestamp) -> Option<Doubt> {
         self.doubt.filter(|doubt| at < doubt.until)
+    }
+
+    /// When every create has arrived, or never will, that may have been on its way beside the last
+    /// one: all of them were sent before it. `None` when there can be none.
+    fn settled_at(&self, rules: Rules, remote: &Remote) -> Option<Timestamp> {
+        self.doubt_at(remote.last_create_at)
+            .map(|_| remote.last_create_at + rules.on_the_way())
     }
 
     /// As long as an earlier transaction may be open, a create may be given that one again: its age

@@ -1,6 +1,7 @@
 //! The decisions that the model takes: those of production, and variants that have something wrong.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use polar_sync::{
     accesslink::{Answer, call::ItemPart},
     store::raw::Held,
@@ -61,6 +62,7 @@ pub(crate) trait Decisions: Copy {
         self,
         transactions: &mut Transactions,
         checklist: &Checklist,
+        listed_at: Timestamp,
         is_covered: bool,
     ) -> Result<Sealed, Failure> {
         decide::seal(
@@ -68,6 +70,7 @@ pub(crate) trait Decisions: Copy {
             self.rules(),
             now(),
             checklist,
+            listed_at,
             is_covered,
             true,
         )
@@ -203,9 +206,23 @@ broken! {
             self,
             transactions: &mut Transactions,
             checklist: &Checklist,
+            listed_at: Timestamp,
             _: bool,
         ) -> Result<Sealed, Failure> {
-            decide::seal(transactions, RULES, now(), checklist, true, true)
+            decide::seal(transactions, RULES, now(), checklist, listed_at, true, true)
+        }
+    }
+    /// Does not look whether a create may have come after the last list.
+    SealsUnsettled {
+        fn seal(
+            self,
+            transactions: &mut Transactions,
+            checklist: &Checklist,
+            _: Timestamp,
+            is_covered: bool,
+        ) -> Result<Sealed, Failure> {
+            let later = now() + RULES.life;
+            decide::seal(transactions, RULES, now(), checklist, later, is_covered, true)
         }
     }
 }

@@ -11,7 +11,8 @@
 //! * time passes, in fifths of a transaction's life, between any two steps; transactions expire;
 //! * a worker dies, or stands still until another has its lease; a call is lost, or its answer; the
 //!   window of the rate limit closes; a list is answered with 404 although the transaction is there; a
-//!   commit stays on the wire, and arrives at any time later;
+//!   commit stays on the wire, and arrives at any time later; so does a create, in some configurations,
+//!   and is overtaken by a later one;
 //! * Polar has something new, or a new version of what it has already offered, or adds to an open
 //!   transaction; a request comes that wants more parts;
 //! * whatever nobody knows about Polar: all values of its switches.
@@ -21,10 +22,10 @@
 //! on without a further fault ends with everything durable and committed, so that nothing is stuck and
 //! nothing goes round in circles.
 //!
-//! What is assumed, since no client could do anything about it: Polar adds nothing to a transaction
-//! between the last list and the commit; a create arrives within a tenth of a life, or never, and is
-//! not overtaken by a later one of ours; a part that is answered with 404 by a transaction that is
-//! listed afterwards is not there. That the second is needed, a test shows.
+//! What is assumed, since no client could do anything about it: Polar adds nothing of its own accord to
+//! a transaction between the last list and the commit; a create arrives within a tenth of a life of
+//! being written down, or never; a part that is answered with 404 by a transaction that is listed
+//! afterwards is not there.
 //!
 //! Bounds: up to two items, one of them in two versions, a summary and up to three parts; one fault, with
 //! two in one configuration; two workers. `MODEL_BOUND=wide` explores the whole matrix with one item
@@ -49,7 +50,7 @@ use rstest::rstest;
 
 use decisions::{
     BelievesEmptyAnswers, CommitsBeforeRecording, CommitsLate, CommitsUnwritten, Decisions,
-    DropsWhatIsCutOff, ListsOnce, Production, SealsUnasked, TakesGoneForDone,
+    DropsWhatIsCutOff, ListsOnce, Production, SealsUnasked, SealsUnsettled, TakesGoneForDone,
     TakesMissingForAbsent, WritesUnfenced,
 };
 use explore::explore;
@@ -103,6 +104,13 @@ const CRUEL_SAME_ID: Bounds = Bounds {
         ..CRUEL.switches
     },
     ..CRUEL
+};
+
+/// As [`MORE_ITEMS`], where a create may arrive after one that was sent later.
+const OVERTAKEN: Bounds = Bounds {
+    uploads: &[A1, B1],
+    wire: Wire::CreatesToo,
+    ..MORE_ITEMS
 };
 
 fn zones() -> Details {
@@ -283,6 +291,11 @@ fn caught_what_drops_what_is_cut_off() {
     is_caught(DropsWhatIsCutOff, bounds, Promise::EndsInStep);
 }
 
+#[test]
+fn caught_what_seals_before_every_create_has_arrived() {
+    is_caught(SealsUnsettled, OVERTAKEN, Promise::DeletedOnlyWhenDurable);
+}
+
 /// A transaction that is given out again is as old as the first that was doubted, whatever ended, and
 /// whoever remembers it.
 #[test]
@@ -293,14 +306,24 @@ fn a_transaction_that_is_denied_twice_is_never_taken_for_younger() {
     });
 }
 
-/// What is assumed is needed: a create that is overtaken by a later one, and that adds to the open
-/// transaction when it does arrive, can do so after the last list.
-#[test]
-fn a_create_that_is_overtaken_is_more_than_any_client_can_bear() {
-    let bounds = Bounds {
-        uploads: &[A1, B1],
-        wire: Wire::CreatesToo,
-        ..MORE_ITEMS
-    };
-    is_caught(Production, bounds, Promise::DeletedOnlyWhenDurable);
+/// A create that is overtaken by a later one, and that adds to the open transaction when it does
+/// arrive, or disbands it, does so before the last list.
+#[rstest]
+fn a_create_that_is_overtaken_adds_nothing_that_is_not_listed(
+    #[values(
+        SecondCreate::Nothing,
+        SecondCreate::SameId,
+        SecondCreate::SameIdMoreItems,
+        SecondCreate::NewId
+    )]
+    second_create: SecondCreate,
+) {
+    holds(Bounds {
+        switches: Switches {
+            second_create,
+            ..OVERTAKEN.switches
+        },
+        faults: if is_wide() { 2 } else { 1 },
+        ..OVERTAKEN
+    });
 }

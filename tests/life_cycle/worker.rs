@@ -51,6 +51,8 @@ pub(crate) enum Stage {
 pub(crate) struct Fetching {
     pub(crate) id: u8,
     checklist: Checklist,
+    /// When the last list was sent.
+    listed_at: Timestamp,
     batch: Vec<FetchedItem>,
     /// The item that is being fetched, and how many of its parts were asked for.
     item: Option<(FetchedItem, usize)>,
@@ -131,9 +133,20 @@ fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &[u8]) -> T {
 impl Worker {
     pub(crate) fn tick(&mut self) {
         self.row.tick();
-        if let Stage::Creating(before, sent_at) = &mut self.stage {
-            before.tick();
-            *sent_at = aged(*sent_at);
+        match &mut self.stage {
+            Stage::Creating(before, sent_at) => {
+                before.tick();
+                *sent_at = aged(*sent_at);
+            }
+            // Only of the last list it matters, and where there is doubt.
+            Stage::Recording(fetching, Ended::Last) if self.row.doubt.is_some() => {
+                fetching.listed_at = aged(fetching.listed_at);
+            }
+            Stage::Recording(fetching, _) => fetching.listed_at = now(),
+            Stage::Listing(_)
+            | Stage::Fetching(_)
+            | Stage::ListingAgain(_)
+            | Stage::Committing(_) => {}
         }
     }
 
@@ -271,7 +284,11 @@ impl<D: Decisions> Running<'_, D> {
         }
         ledger.taken = Details::NONE;
         ledger.due = match result {
-            Err(Failure::TooOld { until } | Failure::Doubtful { until }) => Some(*until),
+            Err(
+                Failure::TooOld { until }
+                | Failure::Doubtful { until }
+                | Failure::Unsettled { until },
+            ) => Some(*until),
             // What failed is tried again after a while, and sooner if somebody asks for it.
             Err(Failure::Call(_) | Failure::Blocked { .. } | Failure::NoProgress) => {
                 Some(now() + TICK)
@@ -463,6 +480,7 @@ impl<D: Decisions> Running<'_, D> {
                 worker.stage = Stage::Fetching(Fetching {
                     id,
                     checklist,
+                    listed_at: now(),
                     batch: Vec::new(),
                     item: None,
                 });
@@ -641,6 +659,7 @@ impl<D: Decisions> Running<'_, D> {
         let ended = match self.read_list(fetching.id, outcome) {
             Ok(Some(items)) => {
                 fetching.checklist.read(items);
+                fetching.listed_at = now();
                 if fetching.checklist.settle(&mut fetching.batch) {
                     Ended::Last
                 } else {
@@ -704,8 +723,9 @@ impl<D: Decisions> Running<'_, D> {
             Ok(Next::Gone) => return self.gone(worker, transactions),
             Ok(Next::Seal) => {
                 let is_covered = wanted.covers(self.state.ledger.open);
+                let listed_at = fetching.listed_at;
                 self.decisions()
-                    .seal(&mut transactions, checklist, is_covered)
+                    .seal(&mut transactions, checklist, listed_at, is_covered)
             }
             Err(failure) => Err(failure),
         };

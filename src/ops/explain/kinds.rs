@@ -54,7 +54,8 @@ fn due(kind: &KindSummary, facts: &Facts, now: Present) -> String {
         DueCause::Retry => format!("tried again {at}"),
         DueCause::Snooze => format!("goes on {at}, when the quota or Polar allows it"),
         DueCause::Doubt => format!(
-            "looked at again {at}: until then an earlier transaction may still be open at Polar and hide data"
+            "looked at again {at}: until then an earlier transaction may still be open at Polar and hide data, or an \
+             earlier create be on its way"
         ),
         DueCause::Blocked => {
             format!("fetched again {at}, since items of it cannot be fetched whole")

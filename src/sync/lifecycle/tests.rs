@@ -17,6 +17,16 @@ fn open(transaction_id: i64, created: i64) -> Transactions {
     transactions
 }
 
+/// Seals what was listed at an instant.
+fn seal(transactions: &mut Transactions, now: i64, listed: i64) -> Result<(), NotYet> {
+    transactions.committing(RULES, at(now), at(listed), Vec::new())
+}
+
+fn unsettled(until: i64) -> Result<(), NotYet> {
+    let until = at(until);
+    Err(NotYet::Unsettled { until })
+}
+
 /// As another run reads it.
 fn next_run(transactions: &Transactions) -> Transactions {
     Transactions::new(
@@ -42,7 +52,7 @@ fn the_plain_life_ends_in_nothing_new() {
         transactions.step(RULES, at(1)),
         Step::Fetch { transaction_id: 7 }
     );
-    let sealed = transactions.committing(RULES, at(1), vec!["1".into()]);
+    let sealed = transactions.committing(RULES, at(1), at(1), vec!["1".into()]);
     assert_eq!(sealed, Ok(()));
     assert_eq!(
         transactions.step(RULES, at(2)),
@@ -72,7 +82,7 @@ fn an_empty_answer_after_a_lost_create_is_not_believed() {
 #[test]
 fn an_empty_answer_after_an_unconfirmed_commit_is_not_believed() {
     let mut transactions = open(7, 0);
-    transactions.committing(RULES, at(1), Vec::new()).unwrap();
+    seal(&mut transactions, 1, 1).unwrap();
     transactions.unconfirmed(RULES);
     transactions.create_sent(RULES, at(9));
     assert!(matches!(
@@ -84,7 +94,7 @@ fn an_empty_answer_after_an_unconfirmed_commit_is_not_believed() {
 #[test]
 fn no_commit_is_started_after_four_fifths_of_the_life() {
     let mut transactions = open(7, 0);
-    transactions.committing(RULES, at(479), Vec::new()).unwrap();
+    seal(&mut transactions, 479, 479).unwrap();
     assert_eq!(
         transactions.step(RULES, at(479)),
         Step::Commit { transaction_id: 7 }
@@ -145,8 +155,8 @@ fn a_transaction_that_is_gone_is_created_anew_at_once() {
 #[test]
 fn what_became_durable_too_late_is_not_sealed() {
     let mut transactions = open(7, 0);
-    let sealed = transactions.committing(RULES, at(480), Vec::new());
-    assert_eq!(sealed, Err(at(660)));
+    let sealed = seal(&mut transactions, 480, 480);
+    assert_eq!(sealed, Err(NotYet::TooOld { until: at(660) }));
     assert_eq!(transactions.current().unwrap().phase, Phase::Open);
 }
 
@@ -245,4 +255,62 @@ fn a_doubt_that_was_over_before_makes_nothing_older() {
     transactions.gone(RULES);
     transactions.create_sent(RULES, at(700));
     assert_eq!(transactions.current().unwrap().created_at, at(660));
+}
+
+#[test]
+fn what_an_earlier_create_may_add_to_is_sealed_by_a_list_that_shows_it() {
+    let mut transactions = Transactions::new(None, None);
+    transactions.create_sent(RULES, at(0));
+    let mut transactions = next_run(&transactions);
+    transactions.create_sent(RULES, at(10));
+    transactions.created(RULES, at(11), 7);
+    assert_eq!(seal(&mut transactions, 20, 20), unsettled(70));
+    assert_eq!(transactions.current().unwrap().phase, Phase::Open);
+    let mut transactions = next_run(&transactions);
+    assert_eq!(seal(&mut transactions, 75, 69), unsettled(75));
+    assert_eq!(seal(&mut transactions, 75, 70), Ok(()));
+}
+
+#[test]
+fn a_create_of_the_same_instant_may_add_to_it_as_well() {
+    let mut transactions = Transactions::new(None, None);
+    transactions.create_sent(RULES, at(0));
+    transactions.create_sent(RULES, at(0));
+    transactions.created(RULES, at(0), 7);
+    assert_eq!(seal(&mut transactions, 1, 1), unsettled(60));
+}
+
+#[test]
+fn a_lost_create_may_add_to_a_later_transaction_too() {
+    let mut transactions = Transactions::new(None, None);
+    transactions.create_sent(RULES, at(0));
+    transactions.create_sent(RULES, at(10));
+    transactions.created_nothing(at(10));
+    let mut transactions = next_run(&transactions);
+    transactions.create_sent(RULES, at(20));
+    transactions.created(RULES, at(20), 7);
+    assert_eq!(seal(&mut transactions, 30, 30), unsettled(80));
+}
+
+#[test]
+fn no_create_is_waited_for_that_has_arrived_by_now() {
+    let mut transactions = Transactions::new(None, None);
+    transactions.create_sent(RULES, at(0));
+    transactions.create_sent(RULES, at(10));
+    transactions.created(RULES, at(200), 7);
+    assert_eq!(seal(&mut transactions, 201, 200), Ok(()));
+}
+
+#[test]
+fn what_is_settled_too_late_for_a_commit_is_waited_out() {
+    let mut transactions = Transactions::new(None, None);
+    transactions.create_sent(RULES, at(0));
+    transactions.create_sent(RULES, at(420));
+    transactions.created(RULES, at(420), 7);
+    let until = at(1_080);
+    assert_eq!(
+        seal(&mut transactions, 430, 430),
+        Err(NotYet::TooOld { until })
+    );
+    assert_eq!(transactions.step(RULES, at(480)), Step::Wait { until });
 }
