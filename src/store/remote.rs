@@ -8,7 +8,7 @@ use super::{StoreError, Tx, lease::Lease, request::texts};
 use crate::model::TransactionalKind;
 
 crate::model::vocabulary! {
-    /// The phase of an AccessLink transaction in our ledger; `sync/lifecycle.rs` has the rules.
+    /// The phase of an AccessLink transaction in our ledger; `sync/lifecycle` has the rules.
     Phase, "phase" {
         /// Its create is sent, or about to be; the answer is not known.
         Opening = "opening",
