@@ -114,7 +114,7 @@ async fn forget_erased(scheduler: &Scheduler) -> Result<(), DutyError> {
     let (store, notice) = (&scheduler.store, scheduler.settings.erasure_notice);
     for (user, erasure) in store.noticed_erasures(notice, ERASURES_MAX).await? {
         // Redis first: the user's id is forgotten with the row. News of a user who is here again stay.
-        if store.user(&user).await?.is_none() {
+        if !store.has_user(&user).await? {
             scheduler
                 .enqueuer
                 .erase(&user, News::All)

@@ -242,7 +242,10 @@ impl Tx {
 
     /// Forgets whose an erasure was: its change goes, and what a straggler may have written since. The receipt stays.
     pub async fn forget_erased(&mut self, erasure: &Erasure) -> Result<(), StoreError> {
-        self.erase_connections(&erasure.connections).await?;
+        sqlx::query!("SELECT polar_sync.erase_stragglers($1)", erasure.erasure_id)
+            .execute(self.db())
+            .await
+            .map_err(StoreError::while_doing("erase what came in late"))?;
         sqlx::query!(
             "WITH change AS (DELETE FROM polar_sync.change WHERE connection_id = $1),
                   outbox AS (DELETE FROM polar_sync.outbox WHERE connection_id = $1)

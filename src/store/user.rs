@@ -67,6 +67,17 @@ impl Store {
             .map_err(StoreError::while_doing("read a user"))
     }
 
+    /// Whether we know of a user with this id.
+    pub async fn has_user(&self, user_id: &UserId) -> Result<bool, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM polar_sync.platform_user WHERE user_id = $1) AS "exists!""#,
+            user_id.as_str()
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for a user"))
+    }
+
     /// Up to `limit` users in the order of their ids, after one of them.
     pub async fn users_after(
         &self,

@@ -1,9 +1,22 @@
 //! The database of a world: one of many on a shared server, or one whose server can be restarted.
 
 use polar_sync::ops::servers::{DATABASE, Durability, Postgres, TemporaryFolder};
+use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
 use super::support::postgres::{TestDatabase, migrate, start};
+
+/// A login for each role of a process, and one for operators' commands: none owns anything.
+const LOGINS: &str = "DO $$ BEGIN
+    CREATE ROLE worker_login LOGIN IN ROLE polar_sync_worker;
+    CREATE ROLE scheduler_login LOGIN IN ROLE polar_sync_scheduler;
+    CREATE ROLE api_login LOGIN IN ROLE polar_sync_api;
+    CREATE ROLE all_login LOGIN IN ROLE polar_sync_worker, polar_sync_scheduler, polar_sync_api;
+    CREATE ROLE operator_login LOGIN IN ROLE polar_sync_operator;
+EXCEPTION
+    -- They belong to the server, which other tests of this process may use, too.
+    WHEN duplicate_object OR unique_violation THEN NULL;
+END $$";
 
 pub(crate) struct Database {
     url: String,
@@ -13,24 +26,37 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn shared() -> Self {
-        Self {
-            url: TestDatabase::create().await.url().to_owned(),
-            server: None,
-        }
+        Self::with_logins(TestDatabase::create().await.url().to_owned(), None).await
     }
 
     pub(crate) async fn own() -> Self {
         let (postgres, folder) = start().await;
         let url = postgres.url(DATABASE);
         migrate(&url).await;
-        Self {
-            url,
-            server: Some((postgres, folder)),
-        }
+        Self::with_logins(url, Some((postgres, folder))).await
     }
 
+    async fn with_logins(url: String, server: Option<(Postgres, TemporaryFolder)>) -> Self {
+        let mut owner = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(LOGINS).execute(&mut owner).await.unwrap();
+        Self { url, server }
+    }
+
+    /// For whoever owns everything.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// For a role of a process, or for `operator`.
+    pub(crate) fn url_of(&self, role: &str) -> String {
+        let user = format!("postgres://{role}_login@");
+        self.url.replacen("postgres://postgres@", &user, 1)
+    }
+
+    /// What its own server has logged.
+    pub(crate) fn log(&self) -> String {
+        let (_, folder) = self.server.as_ref().expect("others use a shared server");
+        std::fs::read_to_string(folder.path().join("postgres/log")).unwrap()
     }
 
     /// Stops the server under its clients at once, as a crash would, and starts it again: it recovers from its log.

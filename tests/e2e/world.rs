@@ -108,17 +108,28 @@ impl World {
 
     /// Spawns a role.
     pub(crate) fn spawn(&self, role: &str) -> Role {
-        Role::spawn(role, &self.settings, Stdio::inherit())
+        Role::spawn(role, &self.settings_of(role), Stdio::inherit())
     }
 
     /// Spawns a role whose log is kept.
     pub(crate) fn spawn_logged(&self, role: &str) -> Role {
-        Role::spawn(role, &self.settings, Stdio::piped())
+        Role::spawn(role, &self.settings_of(role), Stdio::piped())
     }
 
     /// Runs a command to its end, with `input` as its standard input.
     pub(crate) async fn command(&self, line: &str, input: &str) -> Said {
-        processes::command(line, &self.settings, input).await
+        processes::command(line, &self.settings_of("operator"), input).await
+    }
+
+    /// The settings of a process: it has no more rights in Postgres than its role needs.
+    fn settings_of(&self, role: &str) -> Vec<(String, String)> {
+        let mut settings = self.settings.clone();
+        for (_, value) in &mut settings {
+            if value == self.database.url() {
+                *value = self.database.url_of(role);
+            }
+        }
+        settings
     }
 
     /// Every key and value in Redis.

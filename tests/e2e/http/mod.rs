@@ -83,7 +83,7 @@ impl Api {
     }
 
     /// Where a user is sent to consent.
-    async fn consent_page(&self, user: &str, redirect_uri: Option<&str>) -> Url {
+    pub(crate) async fn consent_page(&self, user: &str, redirect_uri: Option<&str>) -> Url {
         let mut url = Url::parse("http://x/api/v1/oauth/polar/authorize").unwrap();
         url.query_pairs_mut().append_pair("user_id", user);
         if let Some(target) = redirect_uri {
@@ -96,7 +96,7 @@ impl Api {
     }
 
     /// What a browser gets that comes back from the consent page.
-    async fn come_back(&self, target: &Url) -> Response {
+    pub(crate) async fn come_back(&self, target: &Url) -> Response {
         let path = format!("{}?{}", target.path(), target.query().unwrap());
         self.bare(Method::GET, &path).send().await.unwrap()
     }
