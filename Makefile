@@ -42,7 +42,7 @@ fmt-check:
 doc: ## Build the documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --no-deps --document-private-items
 
-deny: ## Check dependencies: bans, licenses, sources
+deny: ## Check dependencies: bans, licenses, sources, advisories
 	scripts/deny
 
 services: ## Install PostgreSQL and Redis where they are missing
