@@ -236,7 +236,7 @@ const OF_KEY: Known = (
 /// What each fault asks for is in its text.
 const fn of_redis(fault: &RedisFault) -> Known {
     match fault {
-        RedisFault::Address(_) => (Code::Configuration, SAID_ALREADY),
+        RedisFault::Address(_) | RedisFault::CaFile { .. } => (Code::Configuration, SAID_ALREADY),
         RedisFault::Unreachable(_) => (Code::RedisUnreachable, SAID_ALREADY),
         RedisFault::TooOld { .. } | RedisFault::Evicts { .. } => {
             (Code::RedisUnsuitable, SAID_ALREADY)
@@ -377,9 +377,17 @@ mod tests {
     fn keys_and_redis_have_their_codes_wherever_they_fail() {
         let away = || redis::RedisError::from(std::io::Error::other("refused"));
         let policy = "allkeys-lru".to_owned();
-        let errors: [(anyhow::Error, Code); 5] = [
+        let errors: [(anyhow::Error, Code); 6] = [
             (KeysError::Key(KeyError::NoKey).into(), Code::Keys),
             (RedisFault::Address(away()).into(), Code::Configuration),
+            (
+                RedisFault::CaFile {
+                    path: "ca.pem".into(),
+                    source: std::io::ErrorKind::NotFound.into(),
+                }
+                .into(),
+                Code::Configuration,
+            ),
             (
                 RedisFault::Unreachable(away()).into(),
                 Code::RedisUnreachable,

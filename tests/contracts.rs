@@ -20,7 +20,7 @@ use polar_sync::{
 };
 
 /// Keys of the manual that have no default, each with a value of the right form.
-const UNSET: [(&str, &str); 8] = [
+const UNSET: [(&str, &str); 9] = [
     (
         "accesslink.client_id",
         "12345678-1234-1234-1234-123456789012",
@@ -28,7 +28,8 @@ const UNSET: [(&str, &str); 8] = [
     ("accesslink.client_secret", "secret"),
     ("api.bootstrap_key", "secret"),
     ("database.url", "postgres://localhost/polar_sync"),
-    ("redis.url", "redis://localhost"),
+    ("redis.ca_file", "/etc/ssl/ca.pem"),
+    ("redis.url", "rediss://localhost"),
     ("sync.commit_kinds.activity", "off"),
     ("sync.commit_kinds.exercise", "off"),
     ("sync.commit_kinds.physical_information", "off"),

@@ -26,7 +26,7 @@ mod words;
 pub use brake::Brake;
 pub use error::ConfigError;
 pub use keys::SECRET_KEYS;
-pub use needs::{AccessLinkClient, PolarNeeds, QueueNeeds, SchedulerNeeds};
+pub use needs::{AccessLinkClient, PolarNeeds, QueueNeeds, RedisUrl, SchedulerNeeds};
 pub use secret::{EncryptionKey, Secret};
 pub use sections::{
     Accesslink, Api, CommitKinds, Concurrency, Config, Connections, Database, Erasure,

@@ -1,5 +1,7 @@
 //! What each role needs, and what must fit together.
 
+use std::path::Path;
+
 use super::{Config, ConfigError, EncryptionKey, Secret, ServiceUrl};
 
 /// One day, below which raw bodies could not serve the next try of a transaction.
@@ -14,13 +16,22 @@ pub struct AccessLinkClient<'a> {
     pub secret: &'a Secret,
 }
 
+/// Where Redis is, and whom to trust there.
+#[derive(Debug, Clone, Copy)]
+pub struct RedisUrl<'a> {
+    /// Its URL.
+    pub url: &'a ServiceUrl,
+    /// `redis.ca_file`: the certificates that its own is checked against; none for those of public authorities.
+    pub ca_file: Option<&'a Path>,
+}
+
 /// What a command that enqueues or reports needs.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueNeeds<'a> {
     /// Postgres.
     pub database_url: &'a ServiceUrl,
     /// Redis.
-    pub redis_url: &'a ServiceUrl,
+    pub redis_url: RedisUrl<'a>,
 }
 
 /// What a scheduler needs.
@@ -128,7 +139,10 @@ impl Config {
         let redis_url = missing.need("redis.url", self.redis.url.as_ref());
         Some(QueueNeeds {
             database_url: database_url?,
-            redis_url: redis_url?,
+            redis_url: RedisUrl {
+                url: redis_url?,
+                ca_file: self.redis.ca_file.as_deref(),
+            },
         })
     }
 
@@ -165,6 +179,14 @@ impl Config {
                     "{} is below 1d; bodies must outlive the tries of a transaction",
                     self.raw.retention
                 ),
+            );
+        }
+        if self.redis.ca_file.is_some() && self.redis.url.as_ref().is_some_and(|url| !url.is_tls())
+        {
+            return conflict(
+                "redis.ca_file",
+                "redis.url does not ask for TLS; write rediss://, or leave redis.ca_file out"
+                    .to_owned(),
             );
         }
         self.check_keys()

@@ -1,6 +1,6 @@
 //! The sections of the configuration. `config/default.toml` says what each key is for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,8 @@ section! {
         /// Where it is.
         #[serde(default, deserialize_with = "urls::redis")]
         url: Option<ServiceUrl>,
+        /// The certificates that its own is checked against, in PEM.
+        ca_file: Option<PathBuf>,
         /// The first part of every key.
         prefix: KeyPrefix,
     }

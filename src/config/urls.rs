@@ -141,6 +141,11 @@ impl ServiceUrl {
         self.whole.expose_secret()
     }
 
+    /// Whether a URL of Redis asks for TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.shown.starts_with("rediss://")
+    }
+
     /// The URL of a Postgres server.
     pub fn postgres(text: &str) -> Result<Self, InvalidValue> {
         Self::parse(text, &Self::POSTGRES).ok_or_else(|| {

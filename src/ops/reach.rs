@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::{Config, QueueNeeds, ServiceUrl},
+    config::{Config, QueueNeeds, RedisUrl, ServiceUrl},
     exit::{Code, Failure},
     job::request::Desk,
     model::UserId,
@@ -30,14 +30,14 @@ pub(super) async fn connect_postgres(url: &ServiceUrl, connections: u32) -> anyh
 }
 
 /// Redis, fit to hold jobs.
-pub(super) async fn redis(url: &ServiceUrl) -> Result<Redis, RedisFault> {
+pub(super) async fn redis(at: RedisUrl<'_>) -> Result<Redis, RedisFault> {
     let limits = ClientLimits {
         response_timeout: CONNECT_TIMEOUT,
         connection_timeout: CONNECT_TIMEOUT,
         reconnect_attempts: 0,
         ..ClientLimits::default()
     };
-    let redis = Redis::connect(url.expose(), limits).await?;
+    let redis = Redis::connect_to(at, limits).await?;
     redis.check().await?;
     Ok(redis)
 }

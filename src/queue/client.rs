@@ -3,13 +3,22 @@
 //! One multiplexed, self-healing connection serves everything but the blocking reads of the lanes,
 //! which get a connection each. Must never print the URL: it may hold a password.
 
-use std::time::Duration;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, RedisError};
+use redis::{AsyncConnectionConfig, RedisError, TlsCertificates};
+
+use crate::config::RedisUrl;
 
 /// `XPENDING ... IDLE` and `XAUTOCLAIM` came with this version.
 const MIN_VERSION: (u32, u32) = (6, 2);
+
+/// What a certificate begins with in PEM.
+const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// The waits of a connection.
 #[derive(Clone, Debug)]
@@ -44,7 +53,16 @@ pub enum RedisFault {
         "redis.url is not a Redis address: write it as redis://HOST:PORT, or rediss:// for TLS"
     )]
     Address(#[source] RedisError),
-    /// Nobody answers, or the password is refused.
+    /// The file of certificates cannot be used.
+    #[error("redis.ca_file: {path:?} is not a file of certificates in PEM that can be read")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answers, the password is refused, or the certificate is not trusted.
     #[error(
         "Redis does not answer at redis.url: check that it runs and that address and password are right"
     )]
@@ -84,6 +102,23 @@ impl Redis {
     /// Connects once; afterwards the connection heals itself.
     pub async fn connect(url: &str, limits: ClientLimits) -> Result<Self, RedisFault> {
         let client = redis::Client::open(url).map_err(RedisFault::Address)?;
+        Self::connect_with(client, limits).await
+    }
+
+    /// Connects once to a server that is trusted when its certificate is; afterwards the connection heals itself.
+    pub async fn connect_to(at: RedisUrl<'_>, limits: ClientLimits) -> Result<Self, RedisFault> {
+        let Some(path) = at.ca_file else {
+            return Self::connect(at.url.expose(), limits).await;
+        };
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(authorities(path)?),
+        };
+        let client = redis::Client::build_with_tls(at.url.expose(), certificates);
+        Self::connect_with(client.map_err(RedisFault::Address)?, limits).await
+    }
+
+    async fn connect_with(client: redis::Client, limits: ClientLimits) -> Result<Self, RedisFault> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(limits.response_timeout))
             .set_connection_timeout(Some(limits.connection_timeout))
@@ -169,6 +204,21 @@ fn field<'a>(info: &'a str, name: &str) -> &'a str {
     info.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         .map_or("", str::trim)
+}
+
+/// The certificates in a file. One without any would have every server refused without saying why.
+fn authorities(path: &Path) -> Result<Vec<u8>, RedisFault> {
+    let read = std::fs::read_to_string(path).and_then(|text| {
+        if text.contains(PEM_CERTIFICATE) {
+            Ok(text.into_bytes())
+        } else {
+            Err(io::Error::other("it holds no certificate"))
+        }
+    });
+    read.map_err(|source| RedisFault::CaFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads the answer of `INFO`.

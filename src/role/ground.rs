@@ -14,7 +14,7 @@ use crate::{
         oauth::{OAuth, OAuthSettings},
     },
     clock::Clock,
-    config::{AccessLinkClient, Config, ServiceUrl},
+    config::{AccessLinkClient, Config, RedisUrl, ServiceUrl},
     connection::Access,
     job::{due::Pace, request::Desk},
     queue::{
@@ -219,9 +219,9 @@ async fn connect_postgres(
 }
 
 /// Connects to Redis, and checks that it keeps what it is given.
-async fn connect_redis(url: &ServiceUrl, wait: Duration) -> anyhow::Result<Redis> {
+async fn connect_redis(at: RedisUrl<'_>, wait: Duration) -> anyhow::Result<Redis> {
     let connect = async || {
-        let redis = Redis::connect(url.expose(), ClientLimits::default()).await?;
+        let redis = Redis::connect_to(at, ClientLimits::default()).await?;
         redis.check().await?;
         Ok(redis)
     };

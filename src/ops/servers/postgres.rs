@@ -48,6 +48,15 @@ impl Postgres {
     /// Starts one that has its files and its socket in `folder/postgres`, with what is there from an
     /// earlier time.
     pub async fn start(folder: &Path, durability: Durability) -> Result<Self, ServerError> {
+        Self::start_with(folder, durability, &[]).await
+    }
+
+    /// Starts one with settings of the caller's, each `name=value`; they are stronger than ours.
+    pub async fn start_with(
+        folder: &Path,
+        durability: Durability,
+        settings: &[String],
+    ) -> Result<Self, ServerError> {
         super::check_folder(folder)?;
         let owner = Owner::needed()?;
         let folder = folder.join(NAME);
@@ -62,7 +71,7 @@ impl Postgres {
         if !folder.join("data").exists() {
             programs.make_data(&folder).await?;
         }
-        let process = programs.serve(&folder, durability).await?;
+        let process = programs.serve(&folder, durability, settings).await?;
         Ok(Self { folder, process })
     }
 
@@ -128,7 +137,12 @@ impl Programs {
         fs::rename(&unfinished, folder.join("data")).map_err(failed())
     }
 
-    async fn serve(&self, folder: &Path, durability: Durability) -> Result<Leashed, ServerError> {
+    async fn serve(
+        &self,
+        folder: &Path,
+        durability: Durability,
+        settings: &[String],
+    ) -> Result<Leashed, ServerError> {
         let log = folder.join("log");
         let failed = || ServerError::while_doing("write PostgreSQL's log");
         let written = fs::File::create(&log).map_err(failed())?;
@@ -146,6 +160,9 @@ impl Programs {
             .stderr(errors);
         if durability == Durability::Fast {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+        }
+        for setting in settings {
+            command.args(["-c", setting]);
         }
         if let Some(owner) = self.owner {
             owner.run(&mut command);

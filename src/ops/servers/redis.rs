@@ -38,19 +38,30 @@ pub enum Keeps {
 pub struct Redis {
     folder: PathBuf,
     keeps: Keeps,
+    options: Vec<String>,
     process: Leashed,
 }
 
 impl Redis {
     /// Starts one that has its files and its socket in `folder/redis`.
     pub async fn start(folder: &Path, keeps: Keeps) -> Result<Self, ServerError> {
+        Self::start_with(folder, keeps, Vec::new()).await
+    }
+
+    /// Starts one with options of the caller's on its command line.
+    pub async fn start_with(
+        folder: &Path,
+        keeps: Keeps,
+        options: Vec<String>,
+    ) -> Result<Self, ServerError> {
         let folder = folder.join("redis");
         let doing = format!("make the folder {}", folder.display());
         std::fs::create_dir_all(&folder).map_err(ServerError::while_doing(doing))?;
-        let process = spawn(&folder, keeps).await?;
+        let process = spawn(&folder, keeps, &options).await?;
         Ok(Self {
             folder,
             keeps,
+            options,
             process,
         })
     }
@@ -79,7 +90,7 @@ impl Redis {
     pub async fn restart(&mut self) -> Result<(), ServerError> {
         let killed = self.kill().await;
         killed.map_err(ServerError::while_doing("kill Redis"))?;
-        self.process = spawn(&self.folder, self.keeps).await?;
+        self.process = spawn(&self.folder, self.keeps, &self.options).await?;
         Ok(())
     }
 
@@ -89,7 +100,7 @@ impl Redis {
     }
 }
 
-async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
+async fn spawn(folder: &Path, keeps: Keeps, options: &[String]) -> Result<Leashed, ServerError> {
     let log = folder.join("log");
     let failed = || ServerError::while_doing("write the log of Redis");
     let written = std::fs::File::create(&log).map_err(failed())?;
@@ -118,6 +129,7 @@ async fn spawn(folder: &Path, keeps: Keeps) -> Result<Leashed, ServerError> {
             "--appendfsync",
             flushes,
         ])
+        .args(options)
         .stdout(written)
         .stderr(errors);
     let process = Leashed::spawn(&mut command);

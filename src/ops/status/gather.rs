@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Interval, LaneStatus, Quota, RUNS_MIN, StateCount, Status, WindowStatus};
 use crate::{
-    config::{Config, ServiceUrl},
+    config::{Config, RedisUrl},
     job::due::effective_interval,
     ops::reach,
     queue::{Enqueuer, Keys, Permits, Redis, Snapshot, permits::QuotaConfig},
@@ -25,7 +25,7 @@ struct Seen {
 pub(in crate::ops) async fn gather(
     config: &Config,
     store: &Store,
-    redis: &ServiceUrl,
+    redis: RedisUrl<'_>,
 ) -> anyhow::Result<Status> {
     let (seen, redis_error) = match look_at_redis(config, redis).await {
         Ok(seen) => (Some(seen), None),
@@ -62,7 +62,7 @@ pub(in crate::ops) async fn gather(
     })
 }
 
-async fn look_at_redis(config: &Config, url: &ServiceUrl) -> anyhow::Result<Seen> {
+async fn look_at_redis(config: &Config, url: RedisUrl<'_>) -> anyhow::Result<Seen> {
     let redis = reach::redis(url).await?;
     let keys = Keys::new(config.redis.prefix.as_str());
     let quota = quota(redis.clone(), &keys).await;
