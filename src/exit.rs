@@ -247,6 +247,7 @@ const fn of_redis(fault: &RedisFault) -> Known {
 const fn of_connect(error: &ConnectError) -> Known {
     match error {
         ConnectError::Url(_) => (Code::Configuration, "correct database.url"),
+        ConnectError::OtherDatabase => (Code::Configuration, SAID_ALREADY),
         ConnectError::Unreachable(_) => (
             Code::PostgresUnreachable,
             "start Postgres or correct database.url",

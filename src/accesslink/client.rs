@@ -9,7 +9,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
     redirect,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret as _, SecretString};
 use tracing::Instrument;
 use url::Url;
 
@@ -20,7 +20,7 @@ use super::{
     meter::{Closed, Meter, Permit, RateLimit, Urgency, retry_after},
     wire,
 };
-use crate::{clock::Clock, secret::Token, telemetry::metrics};
+use crate::{clock::Clock, config::Live, secret::Token, telemetry::metrics};
 
 /// Idle connections that are kept to the host.
 const IDLE_CONNECTIONS_MAX: usize = 64;
@@ -44,8 +44,8 @@ pub struct ClientSettings {
     pub origin: Url,
     /// The client's id, for calls that are not a user's.
     pub client_id: String,
-    /// The client's secret.
-    pub client_secret: SecretString,
+    /// The client's secret, which may change.
+    pub client_secret: Live<SecretString>,
     /// How long a call may take, to the end of its body.
     pub request_timeout: Duration,
     /// The largest body that is taken, in bytes after decompression.
@@ -232,7 +232,7 @@ impl Client {
             Credential::User(token) => request.bearer_auth(token.expose()),
             Credential::Client => request.basic_auth(
                 &self.settings.client_id,
-                Some(self.settings.client_secret.expose_secret()),
+                Some(self.settings.client_secret.get().expose_secret()),
             ),
         };
         match &call.body {

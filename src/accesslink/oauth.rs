@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::{BuildError, http_client};
-use crate::{clock::Clock, secret::Token};
+use crate::{clock::Clock, config::Live, secret::Token};
 
 /// The scope of AccessLink.
 const SCOPE: &str = "accesslink.read_all";
@@ -41,8 +41,8 @@ pub struct OAuthSettings {
     pub token_url: Url,
     /// The client's id.
     pub client_id: String,
-    /// The client's secret.
-    pub client_secret: SecretString,
+    /// The client's secret, which may change.
+    pub client_secret: Live<SecretString>,
     /// How long an exchange may take.
     pub request_timeout: Duration,
 }
@@ -100,7 +100,9 @@ type PolarClient = oauth2::Client<
 /// Polar's authorization server.
 #[derive(Debug, Clone)]
 pub struct OAuth {
+    /// Without its secret, which may change.
     client: PolarClient,
+    client_secret: Live<SecretString>,
     http: Http,
     request_timeout: Duration,
     clock: Clock,
@@ -110,13 +112,11 @@ impl OAuth {
     /// Makes the client.
     pub fn new(settings: OAuthSettings, clock: Clock) -> Result<Self, BuildError> {
         let client = oauth2::Client::new(ClientId::new(settings.client_id))
-            .set_client_secret(ClientSecret::new(
-                settings.client_secret.expose_secret().to_owned(),
-            ))
             .set_auth_uri(AuthUrl::from_url(settings.authorize_url))
             .set_token_uri(TokenUrl::from_url(settings.token_url));
         Ok(Self {
             client,
+            client_secret: settings.client_secret,
             http: Http(http_client(settings.request_timeout)?),
             request_timeout: settings.request_timeout,
             clock,
@@ -144,7 +144,7 @@ impl OAuth {
     /// Exchanges a code, once.
     pub async fn exchange(&self, code: &str, redirect_uri: &Url) -> Result<TokenSet, OAuthError> {
         let answer = self
-            .client
+            .client_with_secret()
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_redirect_uri(std::borrow::Cow::Owned(RedirectUrl::from_url(
                 redirect_uri.clone(),
@@ -158,11 +158,18 @@ impl OAuth {
     pub async fn refresh(&self, refresh_token: &Token) -> Result<TokenSet, OAuthError> {
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let answer = self
-            .client
+            .client_with_secret()
             .exchange_refresh_token(&refresh_token)
             .request_async(&self.http)
             .await;
         self.token_set(answer)
+    }
+
+    fn client_with_secret(&self) -> PolarClient {
+        let secret = self.client_secret.get().expose_secret().to_owned();
+        self.client
+            .clone()
+            .set_client_secret(ClientSecret::new(secret))
     }
 
     fn token_set(

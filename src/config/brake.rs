@@ -1,34 +1,27 @@
 //! The brake on commits, which a running worker can have changed under it.
 
-use std::sync::{Arc, PoisonError, RwLock};
-
-use super::{Sync, sections::CommitKinds, words::Switch};
+use super::{Live, Sync, sections::CommitKinds, words::Switch};
 use crate::model::TransactionalKind;
 
 /// Whether transactions are committed, shared by all jobs of a worker. Reading the configuration
 /// again sets it anew, for commits that have not begun.
 #[derive(Debug, Clone)]
-pub struct Brake(Arc<RwLock<(Switch, CommitKinds)>>);
+pub struct Brake(Live<(Switch, CommitKinds)>);
 
 impl Brake {
     /// The brake as `sync` says.
     pub fn new(sync: &Sync) -> Self {
-        Self(Arc::new(RwLock::new((
-            sync.commit,
-            sync.commit_kinds.clone(),
-        ))))
+        Self(Live::new((sync.commit, sync.commit_kinds.clone())))
     }
 
     /// Sets it as a configuration says that was read again.
     pub fn set(&self, sync: &Sync) {
-        let mut brake = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *brake = (sync.commit, sync.commit_kinds.clone());
+        self.0.set((sync.commit, sync.commit_kinds.clone()));
     }
 
     /// Whether transactions of `kind` are committed at this moment.
     pub fn commits(&self, kind: TransactionalKind) -> bool {
-        let brake = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (all, kinds) = &*brake;
+        let (all, kinds) = &*self.0.get();
         kinds.of(kind).unwrap_or(*all) == Switch::On
     }
 }

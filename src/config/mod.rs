@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod keys;
 mod layer;
+mod live;
 mod needs;
 mod secret;
 mod sections;
@@ -26,6 +27,7 @@ mod words;
 pub use brake::Brake;
 pub use error::ConfigError;
 pub use keys::SECRET_KEYS;
+pub use live::Live;
 pub use needs::{AccessLinkClient, PolarNeeds, QueueNeeds, RedisUrl, SchedulerNeeds};
 pub use secret::{EncryptionKey, Secret};
 pub use sections::{

@@ -102,7 +102,14 @@ pub async fn authorize(
         registered: registration == Registration::Done,
         connection_id,
     };
-    let connected = connect(&access.store, &access.keyring, &new, replace, first_sync).await?;
+    let connected = connect(
+        &access.store,
+        &access.keyring.get(),
+        &new,
+        replace,
+        first_sync,
+    )
+    .await?;
     Ok(Authorized {
         connected,
         registration,

@@ -117,11 +117,12 @@ async fn store_fresh(
 ) -> Result<Refreshed, SessionError> {
     // A server that does not rotate leaves the refresh token out of its answer.
     fresh.refresh_token = fresh.refresh_token.or(Some(refresh_token));
-    let sealed = seal(&access.keyring, connection, &fresh)?;
+    let keyring = access.keyring.get();
+    let sealed = seal(&keyring, connection, &fresh)?;
     let Some(generation) = keep(access, connection, generation, &sealed).await? else {
         return Ok(Refreshed::Overtaken);
     };
-    let tokens = open(&access.keyring, connection, &sealed)?;
+    let tokens = open(&keyring, connection, &sealed)?;
     Ok(Refreshed::Tokens(tokens, generation))
 }
 

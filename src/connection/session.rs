@@ -1,6 +1,6 @@
 //! A session: calls to AccessLink that speak for one connection, with its tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     accesslink::{Answer, Call, Client, Credential, Error, Urgency, error::Meaning, oauth::OAuth},
+    config::Live,
     secret::{KeyError, Keyring},
     store::{Store, StoreError, connection::ConnectionRow},
 };
@@ -27,8 +28,8 @@ pub struct Access {
     pub client: Client,
     /// Its authorization server.
     pub oauth: OAuth,
-    /// The keys that seal tokens.
-    pub keyring: Arc<Keyring>,
+    /// The keys that seal tokens; they may change.
+    pub keyring: Live<Keyring>,
     /// Where tokens are kept.
     pub store: Store,
 }
@@ -73,7 +74,7 @@ impl Session {
         urgency: Urgency,
     ) -> Result<Self, KeyError> {
         let tokens = open(
-            &access.keyring,
+            &access.keyring.get(),
             connection.connection_id,
             &connection.tokens,
         )?;
@@ -190,7 +191,7 @@ impl Session {
                 && row.token_generation != held.generation
         });
         if let Some(row) = &newer {
-            let tokens = open(&self.access.keyring, row.connection_id, &row.tokens)?;
+            let tokens = open(&self.access.keyring.get(), row.connection_id, &row.tokens)?;
             *held = Held {
                 tokens,
                 generation: row.token_generation,

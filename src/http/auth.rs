@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Api, error::ApiError};
 use crate::{
-    config::Secret,
+    config::{Live, Secret},
     model::Scope,
     secret::{ApiKey, is_same, sha256},
     telemetry,
@@ -72,15 +72,15 @@ impl<R: Right> FromRequestParts<Arc<Api>> for Caller<R> {
 
 /// What is needed to judge keys.
 pub(super) struct Keys {
-    /// SHA-256 of `api.bootstrap_key`, so that a comparison takes the same time whatever is brought.
-    bootstrap_hash: Option<[u8; 32]>,
+    /// `api.bootstrap_key`, which may change.
+    bootstrap_key: Live<Option<Secret>>,
     limiter: DefaultKeyedRateLimiter<Uuid>,
 }
 
 impl Keys {
-    pub(super) fn new(bootstrap_key: Option<&Secret>, calls_per_second: NonZeroU32) -> Self {
+    pub(super) fn new(bootstrap_key: Live<Option<Secret>>, calls_per_second: NonZeroU32) -> Self {
         Self {
-            bootstrap_hash: bootstrap_key.map(|key| sha256(key.expose().as_bytes())),
+            bootstrap_key,
             limiter: RateLimiter::keyed(Quota::per_second(calls_per_second)),
         }
     }
@@ -93,10 +93,10 @@ impl Keys {
             .filter(|key| (1..=KEY_MAX_BYTES).contains(&key.len()))
             .ok_or_else(ApiError::no_key)?;
         let hash = sha256(key);
-        if self
-            .bootstrap_hash
-            .is_some_and(|stored| is_same(&stored, &hash))
-        {
+        // Hashes are compared, which takes the same time whatever is brought.
+        let bootstrap_key = self.bootstrap_key.get();
+        let is_bootstrap = |key: &Secret| is_same(&sha256(key.expose().as_bytes()), &hash);
+        if (*bootstrap_key).as_ref().is_some_and(is_bootstrap) {
             self.count(Uuid::nil())?;
             return Ok((Uuid::nil(), vec![Scope::Admin]));
         }

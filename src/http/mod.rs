@@ -34,7 +34,7 @@ use url::Url;
 
 use crate::{
     clock::Clock,
-    config::{Config, RedirectPattern},
+    config::{Config, Live, RedirectPattern, Secret},
     connection::{Access, Replace},
     job::request::Desk,
     model::{Kind, UserId},
@@ -75,6 +75,8 @@ pub struct Foundation {
     pub access: Access,
     /// The time.
     pub clock: Clock,
+    /// `api.bootstrap_key`, which may change.
+    pub bootstrap_key: Live<Option<Secret>>,
 }
 
 /// What the operator decided.
@@ -145,6 +147,7 @@ impl Api {
             permits,
             access,
             clock,
+            bootstrap_key,
         } = foundation;
         Arc::new(Self {
             store,
@@ -152,7 +155,7 @@ impl Api {
             permits,
             access,
             clock,
-            keys: Keys::new(config.api.bootstrap_key.as_ref(), settings.rate_limit),
+            keys: Keys::new(bootstrap_key, settings.rate_limit),
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             open_slots: Arc::new(Semaphore::new((settings.concurrency / 2).max(1))),
             waiters: Semaphore::new((settings.concurrency / 2).max(1)),

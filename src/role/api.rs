@@ -15,18 +15,12 @@ use crate::{
 pub(super) async fn run(
     config: &Config,
     ground: &Arc<Ground>,
+    foundation: Foundation,
     server: HttpServer,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     warn_without_key(config, ground).await?;
-    let foundation = Foundation {
-        store: ground.store.clone(),
-        desk: ground.desk(),
-        permits: ground.permits.clone(),
-        access: ground.access(config).await?,
-        clock: ground.clock.clone(),
-    };
     let api = Api::new(foundation, config);
     let probe = Arc::clone(ground);
     let probe = Arc::new(move || probe.readiness());

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, FutureExt};
+use secrecy::SecretString;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,8 +15,9 @@ use crate::{
         oauth::{OAuth, OAuthSettings},
     },
     clock::Clock,
-    config::{AccessLinkClient, Config, RedisUrl, ServiceUrl},
+    config::{AccessLinkClient, Config, Live, RedisUrl, Secret, ServiceUrl},
     connection::Access,
+    http::Foundation,
     job::{due::Pace, request::Desk},
     queue::{
         ClientLimits, Enqueuer, Keys, Permits, Publisher, Redis, RedisFault, permits::QuotaConfig,
@@ -50,6 +52,8 @@ pub struct Ground {
     pub client: Client,
     /// Its authorization server.
     pub oauth: OAuth,
+    /// The secret of our client there.
+    pub(super) client_secret: Live<SecretString>,
     /// The time.
     pub clock: Clock,
     /// How far intervals are stretched.
@@ -71,8 +75,11 @@ impl Ground {
         let permits = Permits::new(redis.clone(), &keys, &name, quota);
         let clock = Clock::default();
         let meter = Arc::new(SharedMeter::new(permits.clone(), clock.clone()));
-        let client = Client::new(client_settings(config, needs.client), meter, clock.clone())?;
-        let oauth = OAuth::new(oauth_settings(config, needs.client), clock.clone())?;
+        let client_secret = Live::new(needs.client.secret.expose().to_owned().into());
+        let settings = client_settings(config, needs.client, client_secret.clone());
+        let client = Client::new(settings, meter, clock.clone())?;
+        let settings = oauth_settings(config, needs.client, client_secret.clone());
+        let oauth = OAuth::new(settings, clock.clone())?;
         let ground = Self {
             name,
             store,
@@ -81,6 +88,7 @@ impl Ground {
             permits,
             client,
             oauth,
+            client_secret,
             clock,
             pace: Pace::default(),
         };
@@ -108,9 +116,25 @@ impl Ground {
         Ok(Access {
             client: self.client.clone(),
             oauth: self.oauth.clone(),
-            keyring: Arc::new(keyring),
+            keyring: Live::new(keyring),
             store: self.store.clone(),
         })
+    }
+
+    /// What the HTTP interface stands on.
+    pub(super) fn foundation(
+        &self,
+        access: Access,
+        bootstrap_key: Live<Option<Secret>>,
+    ) -> Foundation {
+        Foundation {
+            store: self.store.clone(),
+            desk: self.desk(),
+            permits: self.permits.clone(),
+            access,
+            clock: self.clock.clone(),
+            bootstrap_key,
+        }
     }
 
     /// The event stream.
@@ -176,22 +200,30 @@ fn process_name() -> String {
     format!("{host}-{}-{}", std::process::id(), &start[..8])
 }
 
-fn client_settings(config: &Config, client: AccessLinkClient<'_>) -> ClientSettings {
+fn client_settings(
+    config: &Config,
+    client: AccessLinkClient<'_>,
+    client_secret: Live<SecretString>,
+) -> ClientSettings {
     ClientSettings {
         origin: config.accesslink.api_url.as_url().clone(),
         client_id: client.id.to_owned(),
-        client_secret: client.secret.expose().to_owned().into(),
+        client_secret,
         request_timeout: config.accesslink.request_timeout.get(),
         body_max_bytes: usize::try_from(config.accesslink.body_max.get()).unwrap_or(usize::MAX),
     }
 }
 
-fn oauth_settings(config: &Config, client: AccessLinkClient<'_>) -> OAuthSettings {
+fn oauth_settings(
+    config: &Config,
+    client: AccessLinkClient<'_>,
+    client_secret: Live<SecretString>,
+) -> OAuthSettings {
     OAuthSettings {
         authorize_url: config.accesslink.authorize_url.as_url().clone(),
         token_url: config.accesslink.token_url.as_url().clone(),
         client_id: client.id.to_owned(),
-        client_secret: client.secret.expose().to_owned().into(),
+        client_secret,
         request_timeout: config.accesslink.request_timeout.get(),
     }
 }

@@ -8,24 +8,27 @@
 mod api;
 mod ground;
 mod meter;
+mod reload;
 mod scheduler;
 mod signal;
 mod worker;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{Brake, Config, Sources},
+    config::{Brake, Config, Live, Secret, Sources},
+    connection::Access,
     http::HttpServer,
     telemetry::{health::HealthServer, metrics::Metrics},
 };
 pub use ground::Ground;
+use reload::Reload;
 pub use signal::until_told_to_stop;
 
-/// Runs jobs, until told to stop. The brake follows `sources` at every SIGHUP.
+/// Runs jobs, until told to stop. As every role does, it follows `sources` while it runs: [`reload`] says how far.
 pub async fn worker(
     config: &Config,
     sources: Sources,
@@ -97,11 +100,26 @@ async fn run(
     parts: &[Part],
 ) -> anyhow::Result<()> {
     let brake = Brake::new(&config.sync);
-    signal::reload_when_told(sources, brake.clone())?;
+    let hangups = signal::hangups()?;
     let metrics = Metrics::install()?;
     let doors = Doors::open(config, parts, &metrics).await?;
     let ground = Arc::new(Ground::lay(config, config.startup.wait.get()).await?);
+    let access = match parts {
+        [Part::Scheduler] => None,
+        _ => Some(ground.access(config).await?),
+    };
+    let bootstrap_key = Live::new(config.api.bootstrap_key.clone());
     let (background, ended) = (TaskTracker::new(), stop.child_token());
+    let reload = Reload {
+        sources,
+        config: config.clone(),
+        brake: brake.clone(),
+        ground: Arc::clone(&ground),
+        keyring: access.as_ref().map(|access| access.keyring.clone()),
+        bootstrap_key: bootstrap_key.clone(),
+        reported: BTreeSet::new(),
+    };
+    background.spawn(reload.run(hangups, ended.clone()));
     let (kept, keeping) = (metrics.clone(), ended.clone());
     background.spawn(async move { keeping.run_until_cancelled(kept.keep()).await });
     background.spawn(ground.permits.clone().keep(ended.clone()));
@@ -118,8 +136,12 @@ async fn run(
         scheduler::start(config, &ground, &background, &ended);
     }
     tracing::info!(process = ground.name, "running");
+    let is_worker = parts.contains(&Part::Worker);
+    let lanes = access.clone().filter(|_| is_worker).map(|it| (it, brake));
+    let calls = doors.http.zip(access);
+    let calls = calls.map(|(server, access)| (server, access, bootstrap_key));
     let working = async {
-        let worked = work(config, &ground, brake, parts, doors.http, &metrics, &stop).await;
+        let worked = Box::pin(work(config, &ground, lanes, calls, &metrics, &stop)).await;
         // The parts that others rely on end last.
         ended.cancel();
         background.close();
@@ -135,22 +157,32 @@ async fn run(
 async fn work(
     config: &Config,
     ground: &Arc<Ground>,
-    brake: Brake,
-    parts: &[Part],
-    http: Option<HttpServer>,
+    lanes: Option<(Access, Brake)>,
+    calls: Option<(HttpServer, Access, Live<Option<Secret>>)>,
     metrics: &Metrics,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let lanes = async {
-        if parts.contains(&Part::Worker) {
-            return worker::run(config, ground, brake, stop).await;
+        if let Some((access, brake)) = lanes {
+            return worker::run(config, ground, access, brake, stop).await;
         }
         stop.cancelled().await;
         Ok(())
     };
     let calls = async {
-        let Some(server) = http else { return Ok(()) };
-        api::run(config, ground, server, metrics.clone(), stop.clone()).await
+        let Some((server, access, bootstrap_key)) = calls else {
+            return Ok(());
+        };
+        let foundation = ground.foundation(access, bootstrap_key);
+        api::run(
+            config,
+            ground,
+            foundation,
+            server,
+            metrics.clone(),
+            stop.clone(),
+        )
+        .await
     };
     let broken = |result: anyhow::Result<()>| {
         if result.is_err() {

@@ -1,12 +1,7 @@
 //! Signals: what ends a process in order, and what makes it read its configuration again.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    config::{Brake, Sources},
-    telemetry,
-};
 
 /// A token that is cancelled by SIGTERM or SIGINT.
 pub fn until_told_to_stop() -> std::io::Result<CancellationToken> {
@@ -25,26 +20,7 @@ pub fn until_told_to_stop() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Reads the configuration again at every SIGHUP, and sets the brake as it says. One that cannot be
-/// read changes nothing.
-pub(super) fn reload_when_told(sources: Sources, brake: Brake) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            match sources.load() {
-                Ok(loaded) => {
-                    brake.set(&loaded.config.sync);
-                    tracing::info!("the configuration is read again: sync.commit is set anew");
-                }
-                Err(error) => {
-                    let error = telemetry::chain(&error);
-                    tracing::error!(
-                        error,
-                        "the configuration cannot be read again; nothing changes"
-                    );
-                }
-            }
-        }
-    });
-    Ok(())
+/// What tells a process to read its configuration again. A process that has it is not ended by SIGHUP.
+pub(super) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }

@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::ground::{Ground, STREAM_LENGTH_MAX};
 use crate::{
     config::{Brake, Config},
-    connection::HoldRules,
+    connection::{Access, HoldRules},
     job::{Worker, handler::JobSettings, judge::JudgeRules, keeper::Keeper, publisher::outlet},
     model::Lane,
     queue::{Lane as QueueLane, Process, RunLimits, Timing, run_lanes},
@@ -18,10 +18,10 @@ use crate::{
 pub(super) async fn run(
     config: &Config,
     ground: &Arc<Ground>,
+    access: Access,
     brake: Brake,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let access = ground.access(config).await?;
     let keeper = Keeper::default();
     let (outlet, publishing) = outlet();
     // Keeper and publisher outlive the lanes: draining runs need them.

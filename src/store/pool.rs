@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions, Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -29,6 +29,9 @@ pub enum ConnectError {
     /// The URL is not one of Postgres.
     #[error("database.url is not a Postgres URL")]
     Url(#[source] sqlx::Error),
+    /// The URL leads to another database than the one in use.
+    #[error("database.url is that of another database, which takes a restart")]
+    OtherDatabase,
     /// No connection within the time-out.
     #[error("Postgres cannot be reached")]
     Unreachable(#[source] sqlx::Error),
@@ -64,6 +67,32 @@ impl Store {
             .await
             .map_err(ConnectError::Unreachable)?;
         Ok(Self { pool })
+    }
+
+    /// Has connections that are made from now on log in as this URL says, of the same database; those that are open
+    /// stay so. One is made first, to see that it can be.
+    pub async fn log_in_with(&self, url: &str) -> Result<(), ConnectError> {
+        let (old, new) = (self.pool.connect_options(), options(url)?);
+        let place = |options: &PgConnectOptions| {
+            let socket = options.get_socket().cloned();
+            let database = options.get_database().map(str::to_owned);
+            (
+                options.get_host().to_owned(),
+                options.get_port(),
+                socket,
+                database,
+            )
+        };
+        if place(&old) != place(&new) {
+            return Err(ConnectError::OtherDatabase);
+        }
+        let tried = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&new)).await;
+        let tried = tried.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let tried = tried.map_err(ConnectError::Unreachable)?;
+        self.pool.set_connect_options(new);
+        // It was made to see whether it can be, and that is seen.
+        drop(tried);
+        Ok(())
     }
 
     /// Closes every connection of the pool.

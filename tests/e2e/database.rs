@@ -53,6 +53,19 @@ impl Database {
         self.url.replacen("postgres://postgres@", &user, 1)
     }
 
+    /// Has its own server ask a user for a password, who comes in without one else.
+    pub(crate) async fn ask_for_passwords(&self, user: &str) {
+        let (_, folder) = self.server.as_ref().expect("others use a shared server");
+        let rules = folder.path().join("postgres/data/pg_hba.conf");
+        let others = std::fs::read_to_string(&rules).unwrap();
+        std::fs::write(&rules, format!("local all {user} scram-sha-256\n{others}")).unwrap();
+        let mut owner = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql("SELECT pg_reload_conf()")
+            .execute(&mut owner)
+            .await
+            .unwrap();
+    }
+
     /// What its own server has logged.
     pub(crate) fn log(&self) -> String {
         let (_, folder) = self.server.as_ref().expect("others use a shared server");

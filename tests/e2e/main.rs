@@ -24,6 +24,7 @@ mod operators;
 mod processes;
 mod queue;
 mod refresh;
+mod reload;
 mod roles;
 mod standing;
 #[path = "../support/mod.rs"]

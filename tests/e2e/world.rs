@@ -99,6 +99,12 @@ impl World {
         world
     }
 
+    /// Has a configuration key not set any more.
+    pub(crate) fn unset(&mut self, key: &str) {
+        let name = format!("POLAR_SYNC__{key}");
+        self.settings.retain(|(known, _)| *known != name);
+    }
+
     /// Sets a configuration key for processes that are spawned afterwards.
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         let name = format!("POLAR_SYNC__{key}");
@@ -114,6 +120,12 @@ impl World {
     /// Spawns a role whose log is kept.
     pub(crate) fn spawn_logged(&self, role: &str) -> Role {
         Role::spawn(role, &self.settings_of(role), Stdio::piped())
+    }
+
+    /// Spawns a role that logs to a file.
+    pub(crate) fn spawn_logging_to(&self, role: &str, log: &std::path::Path) -> Role {
+        let log = std::fs::File::create(log).unwrap();
+        Role::spawn(role, &self.settings_of(role), log.into())
     }
 
     /// Runs a command to its end, with `input` as its standard input.

@@ -10,7 +10,7 @@ use axum::{
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use polar_sync::{
-    config::{Config, Sources},
+    config::{Config, Live, Sources},
     http::{Api, Foundation, router},
     model::ConnectionId,
     ops::servers::Keeps,
@@ -95,6 +95,7 @@ impl World {
             permits: ground.permits.clone(),
             access: ground.access(&config).await.unwrap(),
             clock: ground.clock.clone(),
+            bootstrap_key: Live::new(config.api.bootstrap_key.clone()),
         };
         let probe = Arc::new(|| async { Readiness::default() }.boxed());
         let world = Self {

@@ -84,7 +84,11 @@ impl Read {
 /// A secret that is opened; one that does not open stands in nobody's way.
 fn open(api: &Api, sealed: SealedSecret) -> Option<Secret> {
     let aad = secret_aad(&sealed.webhook_id);
-    let opened = api.access.keyring.open(&sealed.key_id, &aad, &sealed.bytes);
+    let opened = api
+        .access
+        .keyring
+        .get()
+        .open(&sealed.key_id, &aad, &sealed.bytes);
     match opened {
         Ok(opened) => Some(Secret {
             webhook_id: sealed.webhook_id,

@@ -29,6 +29,12 @@ pub(crate) struct Api {
 impl World {
     /// Spawns a role that answers calls, on a port of its own, and waits until it does.
     pub(crate) async fn spawn_api(&mut self, role: &str) -> Api {
+        self.set("API__BOOTSTRAP_KEY", KEY);
+        self.spawn_api_as_it_is(role).await
+    }
+
+    /// The same, with the key that is configured.
+    pub(crate) async fn spawn_api_as_it_is(&mut self, role: &str) -> Api {
         // Somebody else might take the port in between: then the role ends, and the test says so.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -36,7 +42,6 @@ impl World {
         let base = format!("http://127.0.0.1:{}", address.port());
         self.set("API__LISTEN", &address.to_string());
         self.set("API__PUBLIC_URL", &base);
-        self.set("API__BOOTSTRAP_KEY", KEY);
         self.set("API__REDIRECT_ALLOW", "http://localhost:*");
         let api = Api {
             base: base.parse().unwrap(),
