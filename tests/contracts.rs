@@ -427,3 +427,38 @@ fn deployments_wait_longer_than_a_worker_drains() {
         );
     }
 }
+
+/// Every row of the page on reliability names the tests that hold it, and there are such tests.
+#[test]
+fn every_promise_of_reliability_names_its_tests() {
+    let mut files = Vec::new();
+    sources(&project("src"), &mut files);
+    sources(&project("tests"), &mut files);
+    let code: Vec<_> = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let page = read("deploy/RELIABILITY.md");
+    let rows: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.ends_with("| Held by |"))
+        .collect();
+    assert!(rows.len() > 30, "{}", rows.len());
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests: Vec<_> = cell
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| !name.contains(' '))
+            .collect();
+        assert!(!tests.is_empty(), "no test is named: {row}");
+        for test in tests {
+            let definition = format!("fn {test}(");
+            assert!(
+                code.iter().any(|text| text.contains(&definition)),
+                "there is no test {test}: {row}"
+            );
+        }
+    }
+}

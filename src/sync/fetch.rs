@@ -45,7 +45,7 @@ pub(super) struct Listed {
     pub(super) address: TransactionAddress,
     pub(super) checklist: Checklist,
     /// Before the last list was sent.
-    pub(super) listed_at: Timestamp,
+    pub(super) read_at: Timestamp,
     /// What an earlier transaction left here.
     stored: HashMap<RawKey, Held>,
 }
@@ -71,7 +71,7 @@ pub(super) async fn list(
     let mut listed = Listed {
         address,
         checklist: Checklist::default(),
-        listed_at: run.clock.now(),
+        read_at: run.clock.now(),
         stored: HashMap::new(),
     };
     if !listed.read(run).await? {
@@ -106,7 +106,7 @@ impl Listed {
     /// Reads the list, again or for the first time; `false` when Polar no longer knows the
     /// transaction.
     async fn read(&mut self, run: &Run<'_>) -> Result<bool, Failure> {
-        self.listed_at = run.clock.now();
+        self.read_at = run.clock.now();
         let answer = run.send(&Call::list_transaction(&self.address)).await;
         let Some(body) = after_list(answer)? else {
             return Ok(false);

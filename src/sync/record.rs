@@ -209,7 +209,7 @@ async fn seal_transaction(
         run.rules(),
         run.clock.now(),
         &listed.checklist,
-        listed.listed_at,
+        listed.read_at,
         run.wanted().covers(asked),
         run.settings.brake.commits(listed.address.kind),
     );

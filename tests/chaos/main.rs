@@ -23,6 +23,7 @@ mod report;
 mod verdict;
 
 #[path = "../e2e/database.rs"]
+#[expect(dead_code, reason = "shared with the tests of the whole product")]
 mod database;
 #[path = "../e2e/processes.rs"]
 #[expect(dead_code, reason = "shared with the tests of the whole product")]
