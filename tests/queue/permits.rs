@@ -470,6 +470,12 @@ async fn a_flush_does_not_spend_twice() {
     permits.restore(&checkpoint).await.unwrap();
     assert_eq!(used_short(&permits).await, 310, "it only raises");
 
+    // Permits that were held then are in the checkpoint, and told again by those who still hold them.
+    let mut held = checkpoint;
+    held.short.used = 400;
+    permits.restore(&held).await.unwrap();
+    assert_eq!(used_short(&permits).await, 310, "the server has told since");
+
     // After a flush this process may have begun to count anew before it restores.
     let () = server.command(&["FLUSHALL"]).await;
     drop(permit(&permits).await);

@@ -1,13 +1,11 @@
--- A checkpoint from before Redis lost its memory. It only raises what is used.
+-- A checkpoint from before Redis lost its memory. It only raises what is used, and only where the server has not told
+-- since: it knows better, and permits that the checkpoint counts are told again by those who hold them.
 local state = load()
 for _, name in ipairs(NAMES) do
   local kept, window = ask[name], state[name]
-  local same = window.guess == 1 or kept.reset_at_ms > window.reset - LENGTH[name] / 2
-  if kept.reset_at_ms > now and same then
-    if window.guess == 1 then
-      -- It stays a guess: the first answer of the server overrules the checkpoint.
-      window.limit, window.reset = kept.limit, kept.reset_at_ms
-    end
+  if window.guess == 1 and kept.reset_at_ms > now then
+    -- It stays a guess: the first answer of the server overrules the checkpoint.
+    window.limit, window.reset = kept.limit, kept.reset_at_ms
     window.seen = math.max(window.seen, kept.used)
   end
 end
