@@ -2,13 +2,17 @@
 //!
 //! A request that a spent window refuses still counts, on the long window too.
 
+use std::collections::VecDeque;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::switches::QuotaUsers;
 
-/// Seconds of the short and of the long window.
-const WINDOWS_S: [i64; 2] = [15 * 60, 24 * 3600];
+/// Seconds of the long window; those of the short one are a switch.
+const LONG_WINDOW_S: i64 = 24 * 3600;
+/// Short windows that are remembered once they have ended.
+const ENDED_MAX: usize = 100;
 /// Requests that each window grants to a client without users, and for each user.
 const GRANTS: [(u64, u64); 2] = [(500, 20), (5000, 100)];
 
@@ -21,6 +25,8 @@ pub(crate) struct Quota {
     users_of_day: u64,
     refused: u64,
     closed_since_ms: Option<u64>,
+    /// Requests in the short windows that have ended, the latest first.
+    ended: VecDeque<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,11 +35,18 @@ struct Window {
     used: u64,
 }
 
-/// How many users the limits are for.
+/// What the limits depend on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Users {
+pub(crate) struct Terms {
     pub(crate) registered: u64,
-    pub(crate) rule: QuotaUsers,
+    pub(crate) users: QuotaUsers,
+    pub(crate) short_window_s: i64,
+}
+
+impl Terms {
+    const fn windows_s(self) -> [i64; 2] {
+        [self.short_window_s, LONG_WINDOW_S]
+    }
 }
 
 /// What both windows say after a request.
@@ -56,17 +69,23 @@ impl Quota {
             users_of_day: 0,
             refused: 0,
             closed_since_ms: None,
+            ended: VecDeque::new(),
         }
     }
 
     /// Counts one request.
-    pub(crate) fn count(&mut self, now: Timestamp, real_ms: u64, users: Users) -> Reading {
-        for (window, length_s) in self.windows.iter_mut().zip(WINDOWS_S) {
+    pub(crate) fn count(&mut self, now: Timestamp, real_ms: u64, terms: Terms) -> Reading {
+        for (number, length_s) in terms.windows_s().into_iter().enumerate() {
+            let window = &mut self.windows[number];
             let length = SignedDuration::from_secs(length_s);
             if window
                 .began_at
                 .is_none_or(|began_at| began_at + length <= now)
             {
+                if number == 0 && window.began_at.is_some() {
+                    self.ended.truncate(ENDED_MAX - 1);
+                    self.ended.push_front(window.used);
+                }
                 *window = Window {
                     began_at: Some(now),
                     used: 0,
@@ -75,9 +94,9 @@ impl Quota {
             window.used += 1;
         }
         if self.windows[1].used == 1 {
-            self.users_of_day = users.registered;
+            self.users_of_day = terms.registered;
         }
-        let mut reading = self.read(now, users);
+        let mut reading = self.read(now, terms);
         if reading.refused {
             self.refused += 1;
             let since_ms = *self.closed_since_ms.get_or_insert(real_ms);
@@ -89,14 +108,14 @@ impl Quota {
     }
 
     /// The windows without counting anything.
-    pub(crate) fn read(&self, now: Timestamp, users: Users) -> Reading {
-        let users = match users.rule {
-            QuotaUsers::Live => users.registered,
+    pub(crate) fn read(&self, now: Timestamp, terms: Terms) -> Reading {
+        let users = match terms.users {
+            QuotaUsers::Live => terms.registered,
             QuotaUsers::Daily => self.users_of_day,
         };
         let limit = GRANTS.map(|grant| self.limit(grant, users));
         let used = self.windows.map(|window| window.used);
-        let mut reset_s = WINDOWS_S;
+        let mut reset_s = terms.windows_s();
         for (window, reset_s) in self.windows.iter().zip(&mut reset_s) {
             let passed = window
                 .began_at
@@ -114,15 +133,15 @@ impl Quota {
     }
 
     /// The windows for the control port.
-    pub(crate) fn to_json(&self, now: Timestamp, users: Users) -> Value {
+    pub(crate) fn to_json(&self, now: Timestamp, terms: Terms) -> Value {
         let Reading {
             used,
             limit,
             reset_s,
             ..
-        } = self.read(now, users);
+        } = self.read(now, terms);
         let window = |n: usize| json!({"used": used[n], "limit": limit[n], "reset_s": reset_s[n]});
-        json!({"short": window(0), "long": window(1)})
+        json!({"short": window(0), "long": window(1), "ended": self.ended})
     }
 
     /// Requests refused since the start.
@@ -153,8 +172,12 @@ impl Reading {
 mod tests {
     use super::*;
 
-    fn users(registered: u64, rule: QuotaUsers) -> Users {
-        Users { registered, rule }
+    fn users(registered: u64, users: QuotaUsers) -> Terms {
+        Terms {
+            registered,
+            users,
+            short_window_s: 900,
+        }
     }
 
     #[test]
@@ -197,6 +220,7 @@ mod tests {
         let opened = read(&mut quota, now);
         assert!(!opened.refused);
         assert_eq!((opened.used, opened.reset_s), ([1, 4], [900, 85_500]));
+        assert_eq!(quota.ended, [3]);
         assert_eq!(quota.refused(), 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::lock::lock;
-use crate::quota::{Quota, Reading, Users};
+use crate::quota::{Quota, Reading, Terms};
 use crate::stats::Stats;
 use crate::switches::{Switches, UrlOrigin};
 use crate::violations::Violations;
@@ -184,22 +184,23 @@ impl Sim {
 
     /// Counts one request on the windows of the client.
     pub(crate) fn count_request(&self) -> Reading {
-        let users = self.quota_users();
-        lock(&self.quota).count(self.clock.now(), self.clock.real_ms(), users)
+        let terms = self.quota_terms();
+        lock(&self.quota).count(self.clock.now(), self.clock.real_ms(), terms)
     }
 
     /// The windows and the refused requests, for the control port.
     pub(crate) fn quota_json(&self) -> (serde_json::Value, u64) {
-        let users = self.quota_users();
+        let terms = self.quota_terms();
         let quota = lock(&self.quota);
-        (quota.to_json(self.clock.now(), users), quota.refused())
+        (quota.to_json(self.clock.now(), terms), quota.refused())
     }
 
-    fn quota_users(&self) -> Users {
-        let registered = self.registered.load(Ordering::Relaxed);
-        Users {
-            registered,
-            rule: self.switches().quota_users,
+    fn quota_terms(&self) -> Terms {
+        let switches = self.switches();
+        Terms {
+            registered: self.registered.load(Ordering::Relaxed),
+            users: switches.quota_users,
+            short_window_s: i64::try_from(switches.short_window_s).unwrap_or(i64::MAX),
         }
     }
 

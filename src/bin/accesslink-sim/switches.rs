@@ -134,6 +134,8 @@ switches! {
         webhook_events: WebhookEvents { Once = "once", Twice = "twice", Silent = "silent" }
     }
     numbers {
+        /// Seconds of the short window of the rate limit.
+        short_window_s = 900
         /// Seconds from the create until a transaction is disbanded.
         transaction_life_s = 600
         /// Most items of one transaction.
