@@ -23,6 +23,7 @@ mod odd;
 mod operators;
 mod processes;
 mod queue;
+mod quota;
 mod refresh;
 mod reload;
 mod roles;
