@@ -83,15 +83,15 @@ pub(crate) struct Case {
 impl Case {
     /// Its name: everything that it decides.
     pub(crate) fn name(&self) -> String {
-        let mut name = match self.registered {
+        let mut name = vec![match self.registered {
             Some(false) => "imported".to_owned(),
             _ => "registered".to_owned(),
-        };
+        }];
         if let Some(refresh) = self.refresh {
-            name += &format!(" refresh={refresh:?}");
+            name.push(format!("refresh={refresh:?}"));
         }
         if let Some(expiry) = self.expiry {
-            name += &format!(" expiry={expiry:?}");
+            name.push(format!("expiry={expiry:?}"));
         }
         for (number, round) in (1..).zip(&self.rounds) {
             let answers = [
@@ -102,13 +102,13 @@ impl Case {
             ];
             for (what, answer) in answers {
                 if let Some(answer) = answer {
-                    name += &format!(" {what}{number}={answer:?}");
+                    name.push(format!("{what}{number}={answer:?}"));
                 }
             }
             if round.reconnects == Some(true) {
-                name += &format!(" reconnects{number}");
+                name.push(format!("reconnects{number}"));
             }
         }
-        name
+        name.join(" ")
     }
 }

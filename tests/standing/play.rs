@@ -6,7 +6,8 @@ use std::{
 };
 
 use futures::stream::{self, StreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use polar_sync::clock::Clock;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -106,12 +107,12 @@ impl Stage {
         polar.open_office(&office);
         let witnesses = cases.len()..cases.len() + WITNESSES;
         stream::iter(0..witnesses.end)
-            .for_each_concurrent(CONNECTING, async |number| match cases.get(number) {
-                Some(foretold) => connect(&office, number, &foretold.case).await,
-                None => {
-                    office
-                        .connect(number, &format!("g-{number}-1"), None, None, true)
-                        .await
+            .for_each_concurrent(CONNECTING, async |number| {
+                if let Some(foretold) = cases.get(number) {
+                    connect(&office, number, &foretold.case).await;
+                } else {
+                    let token = format!("g-{number}-1");
+                    office.connect(number, &token, None, None, true).await;
                 }
             })
             .await;
@@ -252,7 +253,7 @@ impl Stage {
     }
 
     /// The users whose case is at this state after a round.
-    fn at<'a>(&'a self, round: usize, is: fn(&End) -> bool) -> impl Iterator<Item = usize> + 'a {
+    fn at(&self, round: usize, is: fn(&End) -> bool) -> impl Iterator<Item = usize> {
         let after = move |foretold: &Foretold| {
             let last = round.min(foretold.ends.len() - 1);
             is(&foretold.ends[last])
@@ -287,8 +288,8 @@ async fn connect(office: &Office, number: usize, case: &Case) {
     let hour = SignedDuration::from_hours(1);
     let expires_at = match case.expiry {
         None | Some(Expiry::None) => None,
-        Some(Expiry::Past) => Some(Timestamp::now() - hour),
-        Some(Expiry::Future) => Some(Timestamp::now() + hour),
+        Some(Expiry::Past) => Some(Clock::default().now() - hour),
+        Some(Expiry::Future) => Some(Clock::default().now() + hour),
     };
     let registered = case.registered != Some(false);
     office
@@ -381,9 +382,37 @@ async fn every_sequence_of_answers_is_classified_right() {
     assert_none(&differences);
 }
 
-/// A spent window says nothing about anybody, wherever in a sequence it comes: it is waited for, and costs no attempt.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spent_window_costs_nobody_anything() {
+fn first(
+    data: Option<Answer>,
+    look: Option<Answer>,
+    register: Option<Answer>,
+    after: Option<Answer>,
+) -> Round {
+    Round {
+        data,
+        look,
+        register,
+        after,
+        reconnects: None,
+    }
+}
+
+fn case(registered: bool, rounds: &[Round], ends: &[End]) -> Foretold {
+    let mut case = Case {
+        registered: Some(registered),
+        ..Case::default()
+    };
+    case.rounds[..rounds.len()].copy_from_slice(rounds);
+    let ends = ends.to_vec();
+    Foretold { case, ends }
+}
+
+fn one(registered: bool, round: Round, end: &End) -> Foretold {
+    case(registered, &[round], std::slice::from_ref(end))
+}
+
+/// A 429 at every place of a sequence.
+fn limited_cases() -> Vec<Foretold> {
     use Answer::{Forbidden, Good, Limited, NotFound, Refused};
     let active = End::begin();
     let served = End {
@@ -405,24 +434,7 @@ async fn a_spent_window_costs_nobody_anything() {
         "consent_missing",
         &["connection.consent_required"],
     );
-    let first = |data, look, register, after| Round {
-        data,
-        look,
-        register,
-        after,
-        reconnects: None,
-    };
-    let case = |registered, rounds: &[Round], ends: &[End]| {
-        let mut case = Case {
-            registered: Some(registered),
-            ..Case::default()
-        };
-        case.rounds[..rounds.len()].copy_from_slice(rounds);
-        let ends = ends.to_vec();
-        Foretold { case, ends }
-    };
-    let one = |registered, round, end: &End| case(registered, &[round], std::slice::from_ref(end));
-    let cases = vec![
+    vec![
         one(true, first(Some(Limited), None, None, None), &served),
         one(
             true,
@@ -466,7 +478,12 @@ async fn a_spent_window_costs_nobody_anything() {
                 },
             ],
         ),
-    ];
-    let mut stage = Stage::set(cases).await;
+    ]
+}
+
+/// A spent window says nothing about anybody, wherever in a sequence it comes: it is waited for, and costs no attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spent_window_costs_nobody_anything() {
+    let mut stage = Stage::set(limited_cases()).await;
     assert_none(&play(&mut stage).await);
 }
