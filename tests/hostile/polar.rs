@@ -9,6 +9,7 @@ use polar_sync::{
         Urgency, error::Meaning,
     },
     clock::Clock,
+    config::Live,
     model::{TransactionAddress, TransactionalKind},
     secret::Token,
 };
@@ -60,7 +61,7 @@ pub(crate) fn client(server: &Server, request_timeout: Duration) -> Client {
     let settings = ClientSettings {
         origin: server.url("").parse().unwrap(),
         client_id: "client".to_owned(),
-        client_secret: CLIENT_SECRET.to_owned().into(),
+        client_secret: Live::new(CLIENT_SECRET.to_owned().into()),
         request_timeout,
         body_max_bytes: BODY_MAX_BYTES,
     };

@@ -10,6 +10,7 @@ use polar_sync::{
         oauth::{OAuth, OAuthError, OAuthSettings},
     },
     clock::Clock,
+    config::Live,
     model::Details,
 };
 use rstest::rstest;
@@ -144,7 +145,7 @@ fn oauth(token_url: &str) -> OAuth {
         authorize_url: token_url.parse().unwrap(),
         token_url: token_url.parse().unwrap(),
         client_id: "client".to_owned(),
-        client_secret: CLIENT_SECRET.to_owned().into(),
+        client_secret: Live::new(CLIENT_SECRET.to_owned().into()),
         request_timeout: TIMEOUT,
     };
     OAuth::new(settings, Clock::default()).unwrap()
