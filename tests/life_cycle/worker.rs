@@ -367,7 +367,7 @@ impl<D: Decisions> Running<'_, D> {
             self.state.use_window();
         }
         let run = match worker.stage.clone() {
-            Stage::Creating(before, sent_at) => self.create(worker, &before, sent_at, outcome)?,
+            Stage::Creating(before, sent_at) => self.create(worker, &before, sent_at, outcome),
             Stage::Listing(id) => self.list(worker, id, outcome),
             Stage::Fetching(fetching) => self.fetch(worker, fetching, outcome),
             Stage::ListingAgain(fetching) => self.list_again(worker, fetching, outcome),
@@ -383,7 +383,7 @@ impl<D: Decisions> Running<'_, D> {
         before: &Row,
         sent_at: Timestamp,
         outcome: Outcome,
-    ) -> Result<Run, Violation> {
+    ) -> Run {
         let mut transactions = worker.row.read();
         if before.is_opening() {
             // Memory also knows that an earlier create may have opened what this one is given.
@@ -420,17 +420,17 @@ impl<D: Decisions> Running<'_, D> {
             transactions.created(self.decisions().rules(), now(), id);
         }
         if !self.save(&transactions) {
-            return Ok(Run::Stops);
+            return Run::Stops;
         }
         match after {
             Ok(Some(body)) => {
                 let id = number(&body);
                 worker.row = Row::of(&transactions);
                 worker.stage = Stage::Listing(id);
-                Ok(Run::GoesOn(Box::new(worker)))
+                Run::GoesOn(Box::new(worker))
             }
-            Ok(None) => Ok(Run::Ends(Ok(()))),
-            Err(failure) => Ok(Run::Ends(Err(failure))),
+            Ok(None) => Run::Ends(Ok(())),
+            Err(failure) => Run::Ends(Err(failure)),
         }
     }
 
