@@ -135,7 +135,8 @@ GRANT UPDATE (last_event_at, unannounced_since, silent_since) ON polar_sync.webh
 GRANT SELECT, INSERT ON polar_sync.webhook_event TO polar_sync_api;
 GRANT SELECT (event_id, body), INSERT ON polar_sync.event TO polar_sync_api;
 
--- Operators' commands: whatever is not data of users. Of that they delete what is erased, and read who has any.
+-- Operators' commands: connections and their standing, keys, and what is stored of a user, to export, audit and erase
+-- it. They write no record, and no number of the feed.
 
 GRANT SELECT, INSERT, DELETE ON polar_sync.connection TO polar_sync_operator;
 GRANT UPDATE (state, state_reason, state_since, ended_at, registered_at, access_token, refresh_token, key_id,
@@ -149,16 +150,20 @@ GRANT SELECT, DELETE ON polar_sync.sync_run, polar_sync.quarantine, polar_sync.r
 GRANT UPDATE (accepted_loss) ON polar_sync.remote_transaction TO polar_sync_operator;
 -- UPDATE of one column is what it takes to lock a row.
 GRANT SELECT, DELETE, UPDATE (attempts) ON polar_sync.dead TO polar_sync_operator;
-GRANT SELECT (ctid, connection_id), DELETE ON polar_sync.raw_body, polar_sync.raw_item, polar_sync.workout,
-    polar_sync.workout_zone, polar_sync.route, polar_sync.series, polar_sync.sleep, polar_sync.sleep_stage,
+GRANT SELECT, DELETE ON polar_sync.raw_body, polar_sync.raw_item, polar_sync.workout, polar_sync.workout_zone,
+    polar_sync.route, polar_sync.series, polar_sync.sleep, polar_sync.sleep_stage,
     polar_sync.nightly_recharge, polar_sync.daily_activity, polar_sync.activity_zone_sample,
     polar_sync.physical_information, polar_sync.change TO polar_sync_operator;
-GRANT SELECT (ctid, outbox_id, connection_id), INSERT, DELETE ON polar_sync.outbox TO polar_sync_operator;
+GRANT SELECT, INSERT, DELETE ON polar_sync.outbox TO polar_sync_operator;
+GRANT SELECT ON polar_sync.series_type TO polar_sync_operator;
+GRANT USAGE ON SCHEMA api_v1 TO polar_sync_operator;
+GRANT SELECT ON ALL TABLES IN SCHEMA api_v1 TO polar_sync_operator;
 GRANT SELECT (event_id, body), INSERT, DELETE ON polar_sync.event TO polar_sync_operator;
 GRANT SELECT, INSERT, UPDATE ON polar_sync.erasure TO polar_sync_operator;
 GRANT SELECT ON polar_sync.table_of_connection TO polar_sync_operator;
 GRANT EXECUTE ON FUNCTION polar_sync.erase_rows, polar_sync.count_rows TO polar_sync_operator;
-GRANT SELECT (user_id), DELETE ON polar_sync.oauth_state TO polar_sync_operator;
+GRANT SELECT (user_id, redirect_uri, created_at, expires_at, taken_at), DELETE ON polar_sync.oauth_state
+    TO polar_sync_operator;
 GRANT SELECT, INSERT, DELETE ON polar_sync.platform_user TO polar_sync_operator;
 GRANT SELECT (key_id, name, scopes, created_at, last_used_at, revoked_at), INSERT ON polar_sync.api_key
     TO polar_sync_operator;
@@ -166,5 +171,5 @@ GRANT UPDATE (revoked_at) ON polar_sync.api_key TO polar_sync_operator;
 GRANT SELECT, INSERT ON polar_sync.webhook TO polar_sync_operator;
 GRANT UPDATE (ended_at, secret, key_id) ON polar_sync.webhook TO polar_sync_operator;
 -- A log is written, and deleted only with the user whom it names.
-GRANT SELECT (ctid, connection_id), INSERT, DELETE ON polar_sync.operator_log TO polar_sync_operator;
+GRANT SELECT, INSERT, DELETE ON polar_sync.operator_log TO polar_sync_operator;
 GRANT SELECT ON polar_sync.leader, polar_sync.quota TO polar_sync_operator;

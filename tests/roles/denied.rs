@@ -33,10 +33,10 @@ const EVERYBODY: &[&str] = &[
     "UPDATE polar_sync.operator_log SET operator = 'somebody else'",
     "UPDATE polar_sync.connection SET user_id = 'somebody-else'",
     "UPDATE polar_sync.connection SET polar_user_id = 7",
-    "SELECT operator FROM polar_sync.operator_log",
 ];
 
 const WORKER: &[&str] = &[
+    "SELECT operator FROM polar_sync.operator_log",
     "SELECT FROM polar_sync.api_key",
     "SELECT key_hash FROM polar_sync.api_key",
     "UPDATE polar_sync.api_key SET revoked_at = now()",
@@ -67,6 +67,7 @@ const WORKER: &[&str] = &[
 ];
 
 const SCHEDULER: &[&str] = &[
+    "SELECT operator FROM polar_sync.operator_log",
     "SELECT * FROM polar_sync.connection",
     "SELECT access_token FROM polar_sync.connection",
     "SELECT refresh_token FROM polar_sync.connection",
@@ -100,6 +101,7 @@ const SCHEDULER: &[&str] = &[
 ];
 
 const API: &[&str] = &[
+    "SELECT operator FROM polar_sync.operator_log",
     "INSERT INTO polar_sync.workout SELECT * FROM polar_sync.workout",
     "UPDATE polar_sync.workout SET type = 'running'",
     "DELETE FROM polar_sync.workout",
@@ -137,20 +139,13 @@ const API: &[&str] = &[
 ];
 
 const OPERATOR: &[&str] = &[
-    "SELECT type FROM polar_sync.workout",
-    "SELECT in_zone_s FROM polar_sync.workout_zone",
-    "SELECT latitudes_e7 FROM polar_sync.route",
-    "SELECT values_small FROM polar_sync.series",
-    "SELECT date FROM polar_sync.sleep",
-    "SELECT stage FROM polar_sync.sleep_stage",
-    "SELECT date FROM polar_sync.nightly_recharge",
-    "SELECT steps FROM polar_sync.daily_activity",
-    "SELECT zones FROM polar_sync.activity_zone_sample",
-    "SELECT weight_kg FROM polar_sync.physical_information",
-    "SELECT body FROM polar_sync.raw_body",
     "UPDATE polar_sync.workout SET type = 'running'",
     "INSERT INTO polar_sync.workout SELECT * FROM polar_sync.workout",
-    "SELECT FROM api_v1.workouts",
+    "UPDATE polar_sync.series SET divisor = 1",
+    "UPDATE polar_sync.sleep SET date = now()",
+    "UPDATE polar_sync.raw_body SET length_bytes = 0",
+    "SELECT state_hash FROM polar_sync.oauth_state",
+    "INSERT INTO polar_sync.change SELECT * FROM polar_sync.change",
     "SELECT key_hash FROM polar_sync.api_key",
     "UPDATE polar_sync.api_key SET key_hash = ''",
     "DELETE FROM polar_sync.api_key",
@@ -164,6 +159,7 @@ const OPERATOR: &[&str] = &[
 ];
 
 const READER: &[&str] = &[
+    "SELECT operator FROM polar_sync.operator_log",
     "SELECT polar_sync.now()",
     "SELECT FROM polar_sync.workout",
     "SELECT FROM polar_sync.connection",
