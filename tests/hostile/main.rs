@@ -15,8 +15,7 @@ mod bodies;
 #[path = "../e2e/database.rs"]
 #[expect(dead_code, reason = "made for other tests, which use all of it")]
 mod database;
-#[path = "../normalize/everything.rs"]
-mod everything;
+mod laws;
 mod parsers;
 mod polar;
 #[path = "../e2e/processes.rs"]
