@@ -4,7 +4,7 @@ export SQLX_OFFLINE ?= true
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check bench sqlx sqlx-check lint fmt fmt-check doc deny services test-tools
+.PHONY: help demo test chaos fuzz check bench sqlx sqlx-check lint fmt fmt-check doc deny services test-tools
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: services test-tools ## Install what is missing and run the whole suite
 
 chaos: services ## Kill, freeze and spoil everything at random (MINUTES=5 SEED=n)
 	CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) cargo test --locked --test chaos -- --ignored --nocapture
+
+fuzz: ## Fuzz the parsers, each for a minute (SECONDS=60 ARGS="wire gpx")
+	scripts/fuzz $(or $(SECONDS),60) $(ARGS)
 
 check: fmt-check lint doc deny sqlx-check test ## All that must hold before a change is merged
 

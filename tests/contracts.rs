@@ -460,5 +460,48 @@ fn every_promise_of_reliability_names_its_tests() {
                 "there is no test {test}: {row}"
             );
         }
+/// A law of a parser is checked by the suite, and a target of the same name hands it what a fuzzer comes up with.
+#[test]
+fn every_law_of_a_parser_is_fuzzed() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let files = fs::read_dir(project(folder)).unwrap();
+        let names = files.map(|file| file.unwrap().path());
+        let names = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+        names.filter(|name| name != "mod").collect()
+    };
+    let targets = names("fuzz/fuzz_targets");
+    assert_eq!(targets, names("tests/hostile/laws"));
+
+    let manifest: toml::Table = read("fuzz/Cargo.toml").parse().unwrap();
+    let listed = manifest["bin"].as_array().unwrap().iter().map(|bin| {
+        let name = bin["name"].as_str().unwrap();
+        let path = format!("fuzz_targets/{name}.rs");
+        assert_eq!(bin["path"].as_str(), Some(path.as_str()));
+        let text = read(&format!("fuzz/{path}"));
+        assert!(
+            text.contains(&format!("/hostile/laws/{name}.rs\"]")),
+            "{name} fuzzes another law"
+        );
+        name.to_owned()
+    });
+    assert_eq!(listed.collect::<BTreeSet<_>>(), targets);
+}
+
+#[test]
+fn every_folder_of_seeds_exists() {
+    let script = read("scripts/fuzz");
+    assert!(script.contains("for file in fuzz/fuzz_targets/*.rs"));
+    let folder_of = |variable: &str| {
+        let value = script.split(&format!("\n{variable}=")).nth(1).unwrap();
+        value.lines().next().unwrap().to_owned()
+    };
+    let mut seeds = vec![folder_of("polar")];
+    let hostile = folder_of("hostile");
+    for rest in script.split("$hostile/").skip(1) {
+        let end = rest.find([' ', '"', '*']).unwrap();
+        seeds.push(format!("{hostile}/{}", rest[..end].trim_end_matches('/')));
+    }
+    for path in seeds {
+        assert!(project(&path).exists(), "there is no {path}");
     }
 }
