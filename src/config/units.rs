@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::words::{InvalidValue, as_text};
 
-/// A duration as people write it: `30s`, `10m`, `6h`, `90d`. Never zero.
+/// A duration as people write it: `30s`, `10m`, `6h`, `90d`. Never zero, and at most 584 years: then it
+/// has a text in any unit, as no number of a text exceeds 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(time::Duration);
 
@@ -22,9 +23,11 @@ impl FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match humantime::parse_duration(text) {
-            Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
+            Ok(duration) if (1..=u64::MAX.into()).contains(&duration.as_nanos()) => {
+                Ok(Self(duration))
+            }
             _ => Err(InvalidValue(format!(
-                "{text:?} is not a duration above zero; write a number with its unit, for example 30s, 10m, 6h or 90d"
+                "{text:?} is not a duration from 1ns to 584 years; write a number with its unit, for example 30s, 10m, 6h or 90d"
             ))),
         }
     }
@@ -169,6 +172,16 @@ mod tests {
         for text in ["", "30", "0s", "-1s", "ten minutes", "10x"] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.contains("for example 30s"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_longest_duration_is_printed_and_taken_again() {
+        let longest = format!("{}ns", u64::MAX);
+        let printed = longest.parse::<Duration>().unwrap().to_string();
+        assert_eq!(printed, longest);
+        for text in ["1000years 1ns", "500000000000years 1ms", "1000000d"] {
+            assert!(text.parse::<Duration>().is_err(), "{text}");
         }
     }
 
