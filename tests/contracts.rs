@@ -460,6 +460,9 @@ fn every_promise_of_reliability_names_its_tests() {
                 "there is no test {test}: {row}"
             );
         }
+    }
+}
+
 /// A law of a parser is checked by the suite, and a target of the same name hands it what a fuzzer comes up with.
 #[test]
 fn every_law_of_a_parser_is_fuzzed() {
