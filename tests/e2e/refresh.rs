@@ -16,9 +16,15 @@ const WORKERS: usize = 50;
 
 const GENERATION: &str = "SELECT token_generation FROM polar_sync.connection";
 
-/// A world with one user, whose refresh tokens work once each.
+/// How long an access token lives.
+const LIFE_S: u32 = 3_600;
+
+/// A world with one user, whose refresh tokens work once each, and whose access tokens end.
 async fn world() -> World {
-    let mut world = World::start(1, "small", &["--switch", "refresh_tokens=rotating"]).await;
+    let life = format!("expires_in_s={LIFE_S}");
+    let switches = ["refresh_tokens=rotating", "token_expiry=honoured", &life];
+    let switches = switches.map(|switch| ["--switch", switch]).concat();
+    let mut world = World::start(1, "small", &switches).await;
     world.set("REVOCATION__CONFIRM_AFTER", "1s");
     world.connect_with_refresh_token(0).await;
     world
@@ -49,7 +55,8 @@ async fn sessions(world: &mut World) -> Vec<Session> {
 async fn fifty_workers_whose_token_is_refused_refresh_it_once() {
     let mut world = world().await;
     let sessions = sessions(&mut world).await;
-    refuse(&world, "users.get", WORKERS).await;
+    let past = json!({ "advance_s": LIFE_S + 1 });
+    world.sim.post("/clock", past).await;
     let standings = join_all(sessions.iter().map(ask)).await;
     for standing in standings {
         // Not registered yet, and known by the new token.
