@@ -28,21 +28,26 @@ pub struct Erasure {
     pub erased_at: Option<Timestamp>,
 }
 
+/// Erasures of which it is remembered whose they were, each with its user.
 macro_rules! erasures {
     ($tail:literal, $($arg:expr),*) => {
         sqlx::query!(
-            r#"SELECT erasure_id, connections, began_at AS "began_at: jiff_sqlx::Timestamp",
+            r#"SELECT user_id AS "user_id!: UserId", erasure_id, connections,
+                      began_at AS "began_at: jiff_sqlx::Timestamp",
                       deregistered_at AS "deregistered_at: jiff_sqlx::Timestamp",
                       erased_at AS "erased_at: jiff_sqlx::Timestamp"
                FROM polar_sync.erasure "# + $tail,
             $($arg),*
         )
-        .map(|row| Erasure {
-            erasure_id: row.erasure_id,
-            connections: row.connections,
-            began_at: row.began_at.to_jiff(),
-            deregistered_at: instant(row.deregistered_at),
-            erased_at: instant(row.erased_at),
+        .map(|row| {
+            let erasure = Erasure {
+                erasure_id: row.erasure_id,
+                connections: row.connections,
+                began_at: row.began_at.to_jiff(),
+                deregistered_at: instant(row.deregistered_at),
+                erased_at: instant(row.erased_at),
+            };
+            (row.user_id, erasure)
         })
     };
 }
@@ -50,13 +55,14 @@ macro_rules! erasures {
 impl Store {
     /// The erasure of a user that is under way, or else the last one, while it is remembered whose it was.
     pub async fn erasure(&self, user: &UserId) -> Result<Option<Erasure>, StoreError> {
-        erasures!(
+        let found = erasures!(
             "WHERE user_id = $1 ORDER BY erased_at DESC NULLS FIRST LIMIT 1",
             user.as_str()
         )
         .fetch_optional(self.pool())
         .await
-        .map_err(StoreError::while_doing("read an erasure"))
+        .map_err(StoreError::while_doing("read an erasure"))?;
+        Ok(found.map(|(_, erasure)| erasure))
     }
 
     /// Deletes up to `limit` rows of these connections, from whatever table; how many. The connections themselves
@@ -111,27 +117,12 @@ impl Store {
         notice: Duration,
         limit: i64,
     ) -> Result<Vec<(UserId, Erasure)>, StoreError> {
-        sqlx::query!(
-            r#"SELECT user_id AS "user_id!: UserId", erasure_id, connections,
-                      began_at AS "began_at: jiff_sqlx::Timestamp",
-                      deregistered_at AS "deregistered_at: jiff_sqlx::Timestamp",
-                      erased_at AS "erased_at: jiff_sqlx::Timestamp"
-               FROM polar_sync.erasure
-               WHERE user_id IS NOT NULL AND erased_at < polar_sync.now() - $1::float8 * interval '1 second'
-               ORDER BY erased_at LIMIT $2"#,
+        erasures!(
+            "WHERE user_id IS NOT NULL AND erased_at < polar_sync.now() - $1::float8 * interval '1 second'
+             ORDER BY erased_at LIMIT $2",
             notice.as_secs_f64(),
             limit
         )
-        .map(|row| {
-            let erasure = Erasure {
-                erasure_id: row.erasure_id,
-                connections: row.connections,
-                began_at: row.began_at.to_jiff(),
-                deregistered_at: instant(row.deregistered_at),
-                erased_at: instant(row.erased_at),
-            };
-            (row.user_id, erasure)
-        })
         .fetch_all(self.pool())
         .await
         .map_err(StoreError::while_doing("read erasures"))

@@ -21,8 +21,7 @@ pub(super) async fn look(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let status = gather(config, store, config.for_queue("doctor")?.redis_url).await?;
-    let leaders = store.leaders().await?;
-    for leader in &leaders {
+    for leader in &status.leaders {
         match &leader.owner {
             Some(owner) => findings.ok(WORK, format!("{}: {owner} leads", leader.office)),
             None => findings.fails(
@@ -62,9 +61,7 @@ pub(super) async fn look(
     if told.is_empty() {
         findings.ok(WORK, "nothing needs somebody");
     }
-    // Who leads was told above.
-    let is_new = |need: &String| !need.starts_with("no scheduler leads");
-    for need in told.into_iter().filter(is_new) {
+    for need in told {
         findings.warns(WORK, need);
     }
     Ok(())

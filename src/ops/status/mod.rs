@@ -42,7 +42,7 @@ pub(super) struct Status {
     /// Polar's webhook, if there is one.
     webhook: Option<WebhookRow>,
     intervals: Vec<Interval>,
-    leaders: Vec<LeaderSummary>,
+    pub(super) leaders: Vec<LeaderSummary>,
     needs: Needs,
     /// Some of the users with a body in quarantine.
     quarantined_users: Vec<String>,

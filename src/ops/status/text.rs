@@ -23,7 +23,10 @@ pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     write_intervals(status, out)?;
     write_webhook(status, now, out)?;
     write_leaders(status, now, out)?;
-    let needs = needs(status, now);
+    let mut needs = needs(status, now);
+    if status.leaders.iter().any(|leader| leader.owner.is_none()) {
+        needs.push("no scheduler leads: start `polar-sync scheduler`".to_owned());
+    }
     if needs.is_empty() {
         return writeln!(out, "\nnothing needs somebody");
     }
@@ -161,7 +164,7 @@ fn write_webhook(status: &Status, now: Present, out: &mut dyn Write) -> io::Resu
     }
 }
 
-/// What somebody should look at, each with the command that shows more.
+/// What somebody should look at beside who leads, each with the command that shows more.
 pub(in crate::ops) fn needs(status: &Status, now: Present) -> Vec<String> {
     let needs = &status.needs;
     let mut told = Vec::new();
@@ -216,9 +219,6 @@ pub(in crate::ops) fn needs(status: &Status, now: Present) -> Vec<String> {
             "Polar's webhook has been silent for {} although there is new data; see `polar-sync webhook status`",
             now.since(since)
         ));
-    }
-    if status.leaders.iter().any(|leader| leader.owner.is_none()) {
-        told.push("no scheduler leads: start `polar-sync scheduler`".to_owned());
     }
     told
 }
