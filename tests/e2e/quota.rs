@@ -144,6 +144,34 @@ async fn eight_workers_use_up_what_nobody_waits_for_and_are_never_refused() {
 }
 
 #[tokio::test]
+async fn people_who_wait_use_up_the_rest() {
+    let world = world(&["--switch", "short_window_s=20"]).await;
+    let fleet = fleet(&world);
+    let scheduler = world.spawn("scheduler");
+    // Half of the users wait for everything they have, and ask again and again.
+    world
+        .until_true("two windows to end", async || {
+            for number in 0..USERS / 2 {
+                ask(&world, "interactive", number, "").await;
+            }
+            windows(&world).await.ended.len() >= 2
+        })
+        .await;
+    let seen = windows(&world).await;
+    eprintln!("requests in ended windows of {LIMIT}: {:?}", seen.ended);
+    for used in seen.ended {
+        assert!(
+            (most_of(LIMIT)..=LIMIT).contains(&used),
+            "{used} of {LIMIT}"
+        );
+    }
+    assert_eq!(seen.refused, 0);
+    assert_nobody_paid(&world).await;
+    stop(fleet).await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
 async fn a_window_is_spent_once_whoever_dies_and_whatever_redis_forgets() {
     let mut world = world(&[]).await;
     world.set("SCHEDULE__NOTIFICATIONS_EVERY", "1h");

@@ -519,7 +519,7 @@ async fn a_transaction_begins_only_with_room() {
     let permits = client(&server, "a", small()).await;
     assert_eq!(permits.room(Urgency::Normal).await.unwrap(), 45);
     assert_eq!(permits.room(Urgency::Interactive).await.unwrap(), 50);
-    // 60 would never fit into a window of 50: a tenth is asked for.
+    // 60 would never fit into a window of 50: a tenth is asked for, and of people one.
     permits.has_room_for(60, Urgency::Normal).await.unwrap();
     for _ in 0..41 {
         drop(permit(&permits).await);
@@ -530,6 +530,11 @@ async fn a_transaction_begins_only_with_room() {
         refusal.retry_after > Duration::from_mins(10),
         "until the window ends: {refusal:?}"
     );
+    for _ in 0..8 {
+        let waited_for = permits.acquire(Urgency::Interactive).await;
+        drop(waited_for.unwrap());
+    }
+    assert_eq!(permits.room(Urgency::Interactive).await.unwrap(), 1);
     permits
         .has_room_for(60, Urgency::Interactive)
         .await

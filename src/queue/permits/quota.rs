@@ -18,8 +18,11 @@ use crate::queue::{guard, metrics};
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// The shortest.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
-/// A transaction's reserve is never more than this part of a window.
+/// A transaction's reserve is never more than this part of a window where nobody waits for it: what the others leave
+/// over is used by what needs no transaction.
 const OPEN_RESERVE_PART: u32 = 10;
+/// The same for a person, who has nothing but the rest of the window to use.
+const OPEN_RESERVE_PART_INTERACTIVE: u32 = 40;
 
 /// The quota as one process uses it; clones share everything.
 #[derive(Clone)]
@@ -144,11 +147,15 @@ impl Permits {
     }
 
     /// Whether a transaction may begin that may need `open_reserve` requests. The reserve is cut to
-    /// a tenth of each window, so that a small client can work at all.
+    /// a part of each window, so that a small client can work at all.
     pub async fn has_room_for(&self, open_reserve: u32, urgency: Urgency) -> Result<(), Closed> {
         let (room, answer) = self.look(urgency).await?;
         let smallest = answer.short.limit.min(answer.long.limit);
-        let needed = open_reserve.min(smallest / OPEN_RESERVE_PART);
+        let part = match urgency {
+            Urgency::Interactive => OPEN_RESERVE_PART_INTERACTIVE,
+            Urgency::Normal => OPEN_RESERVE_PART,
+        };
+        let needed = open_reserve.min(smallest / part);
         if room >= needed {
             return Ok(());
         }
