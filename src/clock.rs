@@ -1,7 +1,8 @@
 //! The clock: the only place that asks the system for the time.
 //!
-//! Everything that decides by time takes a [`Clock`]; deadlines in SQL read `polar_sync.now()`. Both
-//! can be shifted together, so that a test moves hours in no time.
+//! Everything that decides by time takes a [`Clock`]; deadlines in SQL read `polar_sync.now()`, and every
+//! process' clock follows that one: a machine whose clock is wrong must not take a transaction for younger than it
+//! is. Both can be shifted together, so that a test moves hours in no time.
 
 use std::sync::{
     Arc,
@@ -10,7 +11,10 @@ use std::sync::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The current time, shifted as the database's clock is.
+/// Clocks that differ by less agree: what is measured over a network is no better, and time must not jump for nothing.
+const AGREES: SignedDuration = SignedDuration::from_secs(1);
+
+/// The current time, as the database's clock has it.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     shift_ms: Arc<AtomicI64>,
@@ -28,9 +32,106 @@ impl Clock {
         system.checked_add(shift).unwrap_or(system)
     }
 
-    /// Follows the database's clock, which runs `shift` ahead of the system's.
+    /// Follows the database's clock, which said that it is `database`; it was `asked` then by this clock, and the
+    /// database says that it runs `shift` ahead of its own system's. Tells how far this system's clock is behind the
+    /// database's (negative: ahead), if that had to be corrected just now.
+    pub fn follow(
+        &self,
+        asked: Timestamp,
+        database: Timestamp,
+        shift: SignedDuration,
+    ) -> Option<SignedDuration> {
+        let took = self.now().duration_since(asked);
+        // The answer may have been given at the beginning of the wait for it, or at its end.
+        let doubt = AGREES.max(took);
+        let ahead = database.duration_since(asked) - took / 2;
+        let shift_now = SignedDuration::from_millis(self.shift_ms.load(Ordering::Relaxed));
+        let behind = shift_now + ahead - shift;
+        if behind.abs() <= doubt {
+            self.set_shift(shift);
+            return None;
+        }
+        (ahead.abs() > doubt).then(|| {
+            self.set_shift(shift + behind);
+            behind
+        })
+    }
+
+    /// Runs `shift` ahead of the system's clock.
     pub fn set_shift(&self, shift: SignedDuration) {
         let shift_ms = i64::try_from(shift.as_millis()).unwrap_or_default();
         self.shift_ms.store(shift_ms, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+    /// Follows a database whose clock says something else by `off`.
+    fn follow(clock: &Clock, off: SignedDuration, shift: SignedDuration) -> Option<SignedDuration> {
+        let asked = clock.now();
+        clock.follow(asked, asked + off, shift)
+    }
+
+    fn shift(clock: &Clock) -> SignedDuration {
+        SignedDuration::from_millis(clock.shift_ms.load(Ordering::Relaxed))
+    }
+
+    /// Whether two durations are the same, but for the moments that a test takes.
+    fn is_about(one: SignedDuration, other: SignedDuration) -> bool {
+        (one - other).abs() < AGREES
+    }
+
+    #[test]
+    fn clocks_that_agree_are_left_alone() {
+        let clock = Clock::default();
+        let moment = SignedDuration::from_millis(400);
+        for off in [SignedDuration::ZERO, moment, -moment] {
+            assert_eq!(follow(&clock, off, SignedDuration::ZERO), None);
+            assert_eq!(shift(&clock), SignedDuration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_corrected_once_and_then_kept() {
+        for wrong in [HOUR, -HOUR] {
+            let clock = Clock::default();
+            let corrected = follow(&clock, wrong, SignedDuration::ZERO);
+            assert!(is_about(corrected.unwrap(), wrong), "{corrected:?}");
+            let kept = shift(&clock);
+            assert!(is_about(kept, wrong));
+            let moment = SignedDuration::from_millis(5);
+            assert_eq!(follow(&clock, moment, SignedDuration::ZERO), None);
+            assert_eq!(shift(&clock), kept);
+            // The system's clock is set: what was corrected is taken back.
+            assert_eq!(follow(&clock, -wrong, SignedDuration::ZERO), None);
+            assert_eq!(shift(&clock), SignedDuration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_shift_of_the_database_is_no_fault_of_a_clock() {
+        let clock = Clock::default();
+        assert_eq!(follow(&clock, HOUR, HOUR), None);
+        assert_eq!(shift(&clock), HOUR);
+        assert_eq!(follow(&clock, SignedDuration::ZERO, HOUR), None);
+        let corrected = follow(&clock, HOUR, HOUR).unwrap();
+        assert!(is_about(corrected, HOUR));
+        assert!(is_about(shift(&clock), HOUR * 2));
+    }
+
+    #[test]
+    fn an_answer_that_took_its_time_corrects_nothing_that_it_cannot_tell() {
+        let clock = Clock::default();
+        let asked = clock.now() - HOUR;
+        let half = HOUR / 2;
+        assert_eq!(
+            clock.follow(asked, asked + half / 3, SignedDuration::ZERO),
+            None
+        );
+        assert_eq!(shift(&clock), SignedDuration::ZERO);
     }
 }

@@ -182,7 +182,15 @@ impl Ground {
     }
 
     async fn follow(&self) -> Result<(), StoreError> {
-        self.clock.set_shift(self.store.clock_shift().await?);
+        let shift = self.store.clock_shift().await?;
+        let asked = self.clock.now();
+        let database = self.store.now().await?;
+        if let Some(behind) = self.clock.follow(asked, database, shift) {
+            tracing::warn!(
+                behind_s = behind.as_secs_f64(),
+                "this machine's clock differs from the database server's, which is followed; synchronize both (NTP)"
+            );
+        }
         self.pace.set(self.store.pace().await?);
         Ok(())
     }
