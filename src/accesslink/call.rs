@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use url::Url;
 
@@ -88,6 +89,8 @@ pub struct Call {
     pub(super) path: String,
     pub(super) accept: Accept,
     pub(super) body: Option<String>,
+    /// After this instant it is not sent any more.
+    pub(super) send_by: Option<Timestamp>,
 }
 
 /// A part of an item of a transaction.
@@ -154,6 +157,13 @@ impl Call {
     /// The operation, for logs and metrics.
     pub const fn operation(&self) -> Operation {
         self.operation
+    }
+
+    /// The same call, which is not sent after `send_by` any more, however long the process stood still or the tokens had
+    /// to be refreshed before.
+    #[must_use]
+    pub fn sent_by(self, send_by: Option<Timestamp>) -> Self {
+        Self { send_by, ..self }
     }
 
     /// The path and the query, below the configured origin.
@@ -302,6 +312,7 @@ impl Call {
             path,
             accept: Accept::Json,
             body: None,
+            send_by: None,
         }
     }
 }

@@ -172,6 +172,10 @@ impl Client {
             .await
             .map_err(Meaning::WindowClosed)?;
         let started = self.clock.now();
+        // The permit counts as spent: it is rare, and an uncounted request would be worse.
+        if call.send_by.is_some_and(|send_by| started > send_by) {
+            return Err(Meaning::TooLate);
+        }
         let result = self.exchange(call, credential, permit).await;
         let code = match &result {
             Ok((status, _)) => status.to_string(),

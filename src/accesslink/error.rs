@@ -77,6 +77,9 @@ pub enum Meaning {
         /// When the next call is let through.
         until: Timestamp,
     },
+    /// Not sent: it came too late for what it was meant for.
+    #[error("not sent: it was too late when it could be")]
+    TooLate,
     /// 5xx.
     #[error("the server failed ({0})")]
     ServerFailed(u16),
@@ -140,6 +143,7 @@ impl Meaning {
             | Self::RateLimited
             | Self::WindowClosed(_)
             | Self::CircuitOpen { .. }
+            | Self::TooLate
             | Self::Redirected(_)
             | Self::Unexpected(_)
             | Self::Broken(Broken::TooLarge | Broken::Url(_) | Broken::Shape) => false,
@@ -156,6 +160,7 @@ impl Meaning {
             | Self::RateLimited
             | Self::WindowClosed(_)
             | Self::CircuitOpen { .. }
+            | Self::TooLate
             | Self::ServerFailed(_)
             | Self::TimedOut
             | Self::ConnectionFailed
@@ -181,6 +186,7 @@ impl Meaning {
             Self::RateLimited => "rate_limited",
             Self::WindowClosed(_) => "window_closed",
             Self::CircuitOpen { .. } => "circuit_open",
+            Self::TooLate => "too_late",
             Self::ServerFailed(_) => "server_failed",
             Self::TimedOut => "timed_out",
             Self::ConnectionFailed => "connection_failed",

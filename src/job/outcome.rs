@@ -121,6 +121,7 @@ fn rule_call(meaning: &Meaning) -> Ruling {
             waits(class, Due::At(closed.until, DueCause::Snooze), EndRun)
         }
         Meaning::CircuitOpen { until } => waits(class, Due::At(*until, DueCause::Snooze), EndRun),
+        Meaning::TooLate => waits(class, Due::Retry, NextKind),
         Meaning::ServerFailed(_)
         | Meaning::TimedOut
         | Meaning::ConnectionFailed
@@ -170,6 +171,7 @@ mod tests {
             call(Meaning::RateLimited),
             call(Meaning::WindowClosed(Closed { until })),
             call(Meaning::CircuitOpen { until }),
+            call(Meaning::TooLate),
             call(Meaning::Unauthorized),
             call(Meaning::Forbidden),
             Failure::Doubtful { until },

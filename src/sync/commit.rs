@@ -18,7 +18,8 @@ pub(super) async fn commit(
 ) -> Result<bool, Failure> {
     let address = receipt.redeem();
     may_commit(transactions, run.rules(), run.clock.now())?;
-    let answer = run.send(&Call::commit_transaction(&address)).await;
+    let call = Call::commit_transaction(&address).sent_by(transactions.send_by(run.rules()));
+    let answer = run.send(&call).await;
     let is_confirmed = after_commit(transactions, run.rules(), answer)?;
     let outcome = if is_confirmed {
         "committed"

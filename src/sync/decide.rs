@@ -55,7 +55,8 @@ fn had_no_effect(failure: &Failure) -> bool {
             | Meaning::Conflict
             | Meaning::RateLimited
             | Meaning::WindowClosed(_)
-            | Meaning::CircuitOpen { .. } => true,
+            | Meaning::CircuitOpen { .. }
+            | Meaning::TooLate => true,
             Meaning::ServerFailed(_)
             | Meaning::TimedOut
             | Meaning::ConnectionFailed
@@ -105,7 +106,8 @@ pub fn after_part(answer: Result<Answer, Failure>) -> Result<Part, Failure> {
             Meaning::Unauthorized
             | Meaning::RateLimited
             | Meaning::WindowClosed(_)
-            | Meaning::CircuitOpen { .. } => Err(Failure::Call(error)),
+            | Meaning::CircuitOpen { .. }
+            | Meaning::TooLate => Err(Failure::Call(error)),
         },
         Err(failure) => Err(failure),
     }

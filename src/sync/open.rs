@@ -68,7 +68,8 @@ async fn create(
     // Written down before it is sent: should its answer be lost, the next one is doubted.
     transactions.create_sent(run.rules(), run.clock.now());
     run.save("open", kind, transactions).await?;
-    let call = Call::create_transaction(run.session.connection().polar_user_id, kind);
+    let call = Call::create_transaction(run.session.connection().polar_user_id, kind)
+        .sent_by(transactions.send_by(run.rules()));
     let answer = run.send(&call).await;
     let Some(body) = after_create(transactions, answer, run.clock.now())? else {
         return Ok(Opened::NothingNew);

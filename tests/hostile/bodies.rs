@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use polar_sync::accesslink::{
-    Answer, Call,
-    call::ItemPart,
-    error::{Broken, Meaning},
-    wire,
+use jiff::SignedDuration;
+use polar_sync::{
+    accesslink::{
+        Answer, Call,
+        call::ItemPart,
+        error::{Broken, Meaning},
+        wire,
+    },
+    clock::Clock,
 };
 
 use crate::{
@@ -199,6 +203,23 @@ async fn what_stands_still_is_given_up_after_the_timeout() {
         assert_eq!(answer, Err(Meaning::TimedOut), "{what}");
     });
     join_all(cases).await;
+}
+
+#[tokio::test]
+async fn what_would_come_too_late_is_not_sent() {
+    let server = Server::start(|_| Reply::json("{}")).await;
+    let client = client(&server, TIMEOUT);
+    let minute = SignedDuration::from_mins(1);
+    let create = Call::create_transaction(21, TRANSACTION.kind);
+    let calls = [create, Call::commit_transaction(&TRANSACTION)];
+    for (before, call) in calls.into_iter().enumerate() {
+        let late = call.clone().sent_by(Some(Clock::default().now() - minute));
+        assert_eq!(send(&client, &late).await, Err(Meaning::TooLate));
+        assert_eq!(server.seen().len(), before);
+        let in_time = call.sent_by(Some(Clock::default().now() + minute));
+        send(&client, &in_time).await.unwrap();
+        assert_eq!(server.seen().len(), before + 1);
+    }
 }
 
 /// Each of these answers is broken so, and worth repeating.

@@ -9,7 +9,7 @@
 //! empty              └─ 404, or its life is over ──────────────────────► lapsed
 //! ```
 //!
-//! Four rules keep data from being lost:
+//! Five rules keep data from being lost:
 //!
 //! * `committing` is the point of no return. It is written before any PUT is sent, only when every
 //!   item is durable, and nobody fetches from the transaction afterwards; so a PUT that a frozen
@@ -19,6 +19,7 @@
 //! * Nothing is sealed by a list that was sent while a create of ours may still have been on its way
 //!   of which nothing was heard ([`NotYet::Unsettled`]): it may be given the open transaction when it
 //!   arrives, with what came meanwhile. One that is not there after a tenth of a life never comes.
+//! * A create or commit that was written down long ago is not sent any more ([`Transactions::send_by`]).
 //! * An empty answer to a create (204) is not believed while an earlier transaction of ours may
 //!   still be open at Polar and hide what it holds.
 
@@ -207,6 +208,23 @@ impl Transactions {
         self.current = Some(before);
         self.close_over();
         self.current = Some(self.opening(now));
+    }
+
+    /// Until when the create or commit that is written down may be sent. Half of the time that a create may take is
+    /// left to the network; a commit has a fifth of the transaction's life.
+    pub fn send_by(&self, rules: Rules) -> Option<Timestamp> {
+        let remote = self.current.as_ref()?;
+        match remote.phase {
+            Phase::Opening => Some(remote.last_create_at + rules.on_the_way() / 2),
+            Phase::Committing => Some(rules.commit_until(remote)),
+            Phase::Open
+            | Phase::Blocked
+            | Phase::Durable
+            | Phase::Committed
+            | Phase::Unconfirmed
+            | Phase::Lapsed
+            | Phase::Empty => None,
+        }
     }
 
     /// Polar opened a transaction. A worker may have stood still with the create on its way, so that

@@ -46,6 +46,23 @@ fn phases(transactions: &mut Transactions) -> Vec<Phase> {
 }
 
 #[test]
+fn creates_and_commits_are_sent_in_time_or_not_at_all() {
+    let mut transactions = Transactions::new(None, None);
+    assert_eq!(transactions.send_by(RULES), None);
+    transactions.create_sent(RULES, at(100));
+    assert_eq!(transactions.send_by(RULES), Some(at(130)));
+    // The answer was lost: the next create has a time of its own.
+    transactions.create_sent(RULES, at(200));
+    assert_eq!(transactions.send_by(RULES), Some(at(230)));
+    transactions.created(RULES, at(231), 7);
+    assert_eq!(transactions.send_by(RULES), None);
+    seal(&mut transactions, 300, 300).unwrap();
+    assert_eq!(transactions.send_by(RULES), Some(at(580)));
+    transactions.committed();
+    assert_eq!(transactions.send_by(RULES), None);
+}
+
+#[test]
 fn the_plain_life_ends_in_nothing_new() {
     let mut transactions = open(7, 0);
     assert_eq!(
