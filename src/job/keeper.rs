@@ -76,7 +76,6 @@ impl Keeper {
             if let Some((current, lost)) = held.get(&lease.connection_id)
                 && current.token == lease.token
             {
-                tracing::warn!(connection.id = %lease.connection_id, "a lease is lost to another run");
                 lost.cancel();
             }
         }

@@ -45,7 +45,11 @@ impl Worker {
                 ended = &mut work => ended,
                 // Told to stop, the run ends at its next safe point; there it finds that it may not
                 // write any more.
-                () = kept.lost.cancelled() => { stop.cancel(); work.await }
+                () = kept.lost.cancelled() => {
+                    tracing::warn!(connection.id = %row.connection_id, "the lease is lost to another run");
+                    stop.cancel();
+                    work.await
+                }
             }
         };
         self.settle(&row, &claimed, lane, ended, started).await

@@ -103,11 +103,18 @@ async fn run(
     let hangups = signal::hangups()?;
     let metrics = Metrics::install()?;
     let doors = Doors::open(config, parts, &metrics).await?;
-    let ground = Arc::new(Ground::lay(config, config.startup.wait.get()).await?);
-    let access = match parts {
-        [Part::Scheduler] => None,
-        _ => Some(ground.access(config).await?),
+    let laying = async {
+        let ground = Ground::lay(config, config.startup.wait.get()).await?;
+        let access = match parts {
+            [Part::Scheduler] => None,
+            _ => Some(ground.access(config).await?),
+        };
+        anyhow::Ok((Arc::new(ground), access))
     };
+    let Some(laid) = stop.run_until_cancelled(laying).await else {
+        return Ok(());
+    };
+    let (ground, access) = laid?;
     let bootstrap_key = Live::new(config.api.bootstrap_key.clone());
     let (background, ended) = (TaskTracker::new(), stop.child_token());
     let reload = Reload {

@@ -1,8 +1,9 @@
 //! Trouble that is of one item, of one answer or of the service, and must not become a user's.
 
 use serde_json::json;
+use tokio::net::TcpListener;
 
-use super::world::World;
+use super::world::{World, within};
 
 /// Faults of this action at every matching request, until they are removed.
 async fn always(world: &World, operation: &str, action: serde_json::Value) {
@@ -195,4 +196,18 @@ async fn a_request_waits_for_its_own_kinds_only() {
         .await;
     worker.stop().await;
     scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_its_database_ends_when_it_is_told_to() {
+    let mut world = World::start(0, "small", &[]).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = silent.local_addr().unwrap();
+    world.set("DATABASE__URL", &format!("postgres://nobody@{at}/nothing"));
+    for role in ["worker", "scheduler", "api", "all"] {
+        let process = world.spawn(role);
+        let connection = within("the process to ask", silent.accept()).await.unwrap();
+        assert_eq!(process.stop().await, Some(0), "{role}");
+        drop(connection);
+    }
 }
