@@ -255,7 +255,9 @@ fn wanted_kinds(jobs: &JobSettings, claimed: &Claimed, now: Timestamp) -> Vec<Ki
 impl Ended {
     /// A run that ended before its first kind.
     fn cut_short(mut self, wanted: Vec<KindRow>, failure: &Failure) -> Self {
-        let ruling: Ruling = rule(failure);
+        let mut ruling = rule(failure);
+        // Who waits to be judged is looked at again every minute: some minutes are not to use the kinds up.
+        ruling.is_attempt &= self.change.is_none();
         self.cut = Some((telemetry::chain(failure), ruling));
         self.not_run = wanted;
         self

@@ -164,10 +164,11 @@ impl<'a> Teller<'a> {
             match self.judge() {
                 Judged::Good => self.active(),
                 Judged::Changed => return,
-                // 5xx and the like: the state stays, and it counts.
+                // 5xx and the like: the state stays. It counts, unless it is asked again by itself.
                 Judged::Nothing | Judged::NoToken => {
-                    self.end.attempt = true;
-                    if self.end.state != "active" {
+                    if self.end.state == "active" {
+                        self.end.attempt = true;
+                    } else {
                         self.end.reason = "unanswered";
                     }
                     return;
