@@ -214,6 +214,8 @@ impl Client {
             permit.answered(limit);
         }
         match read_status(call.operation, status)? {
+            // A page for people, of a proxy or about maintenance, says that nothing was done.
+            Status::Done if is_page(&response) => Err(Meaning::Broken(Broken::WrongType)),
             Status::Done => Ok((status, Answer::Done)),
             Status::Empty => Ok((status, Answer::Empty)),
             Status::Body => {
@@ -279,6 +281,14 @@ impl Client {
             Err(_) => Err(Meaning::Broken(Broken::CutOff)),
         }
     }
+}
+
+/// Whether an answer calls itself a page.
+fn is_page(response: &Response) -> bool {
+    let media_type = response.headers().get(CONTENT_TYPE);
+    media_type
+        .and_then(|media_type| media_type.to_str().ok())
+        .is_some_and(|media_type| media_type.trim_start().starts_with("text/html"))
 }
 
 fn looks_like_markup(body: &[u8]) -> bool {

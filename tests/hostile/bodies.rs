@@ -222,6 +222,25 @@ async fn what_would_come_too_late_is_not_sent() {
     }
 }
 
+#[tokio::test]
+async fn a_page_for_people_says_that_nothing_was_done() {
+    let page = [("Content-Type", "text/html; charset=utf-8")];
+    for (headers, answer) in [
+        (&page[..], Err(Meaning::Broken(Broken::WrongType))),
+        (&[], Ok(Answer::Done)),
+    ] {
+        let reply = Reply::whole(200, headers, b"<html>Back soon</html>");
+        let server = Server::start(move |_| reply.clone()).await;
+        let client = client(&server, TIMEOUT);
+        for call in [
+            Call::commit_transaction(&TRANSACTION),
+            Call::delete_user(21),
+        ] {
+            assert_eq!(send(&client, &call).await, answer, "{}", call.operation());
+        }
+    }
+}
+
 /// Each of these answers is broken so, and worth repeating.
 async fn assert_broken<const N: usize>(cases: [(&str, Reply, Broken); N]) {
     let cases = cases.map(async |(what, reply, broken)| {
