@@ -69,7 +69,7 @@ pub enum Meaning {
     #[error("the rate limit is reached (429)")]
     RateLimited,
     /// Not sent: a window is closed.
-    #[error("not sent: the rate limit's window is closed until {}", .0.until)]
+    #[error("not sent: {0}")]
     WindowClosed(Closed),
     /// Not sent: the host failed so often that it is given a rest.
     #[error("not sent: AccessLink failed repeatedly and is tried again at {until}")]

@@ -15,11 +15,32 @@ pub enum Urgency {
     Normal,
 }
 
-/// A window is closed: nothing may be sent before `until`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Nothing may be sent before `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{why} (until {until})")]
 pub struct Closed {
     /// When the next call may be sent.
     pub until: Timestamp,
+    /// Why.
+    pub why: ClosedBy,
+}
+
+/// Why nothing may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// A window is spent, or Polar answered 429.
+    Quota,
+    /// Redis does not answer, and no request goes uncounted.
+    Redis,
+}
+
+impl fmt::Display for ClosedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quota => "the rate limit's window is closed",
+            Self::Redis => "Redis, which counts the requests, does not answer",
+        })
+    }
 }
 
 /// Grants permission to send. Shared by all workers of the client, since Polar counts requests by

@@ -19,4 +19,4 @@ pub mod wire;
 pub use call::{Accept, Call, Operation};
 pub use client::{Answer, Client, ClientSettings, Credential};
 pub use error::Error;
-pub use meter::{Closed, Meter, Permit, RateLimit, Urgency};
+pub use meter::{Closed, ClosedBy, Meter, Permit, RateLimit, Urgency};

@@ -155,7 +155,7 @@ const fn waits(class: &'static str, due: Due, then: Then) -> Ruling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accesslink::{Closed, Error, Operation};
+    use crate::accesslink::{Closed, ClosedBy, Error, Operation};
 
     fn call(meaning: Meaning) -> Failure {
         Failure::Call(Error {
@@ -169,7 +169,10 @@ mod tests {
         let until = Timestamp::UNIX_EPOCH;
         for failure in [
             call(Meaning::RateLimited),
-            call(Meaning::WindowClosed(Closed { until })),
+            call(Meaning::WindowClosed(Closed {
+                until,
+                why: ClosedBy::Quota,
+            })),
             call(Meaning::CircuitOpen { until }),
             call(Meaning::TooLate),
             call(Meaning::Unauthorized),

@@ -26,6 +26,10 @@ impl SharedMeter {
         let until = self.clock.now().checked_add(closed.retry_after);
         accesslink::Closed {
             until: until.unwrap_or(Timestamp::MAX),
+            why: match closed.why {
+                queue::permits::ClosedBy::Quota => accesslink::ClosedBy::Quota,
+                queue::permits::ClosedBy::Redis => accesslink::ClosedBy::Redis,
+            },
         }
     }
 }

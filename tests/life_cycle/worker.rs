@@ -6,7 +6,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use jiff::Timestamp;
 use polar_sync::{
-    accesslink::{Answer, Error, Operation, error::Meaning, meter::Closed as WindowClosed},
+    accesslink::{
+        Answer, Error, Operation,
+        error::Meaning,
+        meter::{Closed as WindowClosed, ClosedBy},
+    },
     model::Details,
     store::raw::Held,
     sync::{
@@ -80,7 +84,10 @@ impl Cause {
             operation: Operation::GetItem,
             meaning: match self {
                 Self::TimedOut => Meaning::TimedOut,
-                Self::WindowClosed => Meaning::WindowClosed(WindowClosed { until: now() }),
+                Self::WindowClosed => Meaning::WindowClosed(WindowClosed {
+                    until: now(),
+                    why: ClosedBy::Quota,
+                }),
             },
         })
     }

@@ -35,13 +35,9 @@ pub(super) async fn look(config: &Config, findings: &mut Findings) {
                 POLAR,
                 format!("{error}: check accesslink.client_id and accesslink.client_secret"),
             ),
-            Meaning::WindowClosed(closed) => findings.warns(
-                POLAR,
-                format!(
-                    "the quota is spent, so it was not asked; it opens at {}",
-                    closed.until
-                ),
-            ),
+            Meaning::WindowClosed(closed) => {
+                findings.warns(POLAR, format!("it was not asked: {closed}"));
+            }
             _ => findings.warns(
                 POLAR,
                 format!(
