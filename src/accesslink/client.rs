@@ -10,6 +10,7 @@ use reqwest::{
     redirect,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 use url::Url;
 
@@ -36,6 +37,13 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 
 /// The longest pause before a repetition.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A body that is larger waits for its turn to be read on, in bytes. The route of a marathon has some 2 MB.
+const LARGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Large bodies that are read at once, so that the memory of a process has an end whatever Polar sends to hundreds of
+/// calls.
+const LARGE_MAX: usize = 8;
 
 /// What the client needs to know.
 #[derive(Debug, Clone)]
@@ -79,6 +87,7 @@ pub struct Client {
     settings: Arc<ClientSettings>,
     meter: Arc<dyn Meter>,
     circuit: Arc<Circuit>,
+    large: Arc<Semaphore>,
     clock: Clock,
 }
 
@@ -111,6 +120,7 @@ impl Client {
             settings: Arc::new(settings),
             meter,
             circuit: Arc::default(),
+            large: Arc::new(Semaphore::new(LARGE_MAX)),
             clock,
         })
     }
@@ -259,9 +269,15 @@ impl Client {
     ) -> Result<Bytes, Meaning> {
         let max = self.settings.body_max_bytes;
         let mut body = BytesMut::new();
+        let mut turn = None;
         while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(&error))? {
-            if body.len() + chunk.len() > max {
+            let length = body.len() + chunk.len();
+            if length > max {
                 return Err(Meaning::Broken(Broken::TooLarge));
+            }
+            if length > LARGE_BYTES && turn.is_none() {
+                // The semaphore is never closed. The call's time-out ends the wait at the next chunk.
+                turn = self.large.acquire().await.ok();
             }
             body.extend_from_slice(&chunk);
         }

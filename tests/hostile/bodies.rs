@@ -1,9 +1,9 @@
 //! Answers that are too large, never end, or break the rules of HTTP: each is a named failure of its item, and no
 //! more of it is taken than the limit says.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, poll, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use polar_sync::{
     accesslink::{
@@ -203,6 +203,37 @@ async fn what_stands_still_is_given_up_after_the_timeout() {
         assert_eq!(answer, Err(Meaning::TimedOut), "{what}");
     });
     join_all(cases).await;
+}
+
+#[tokio::test]
+async fn large_bodies_wait_for_their_turn_and_others_do_not() {
+    const AT_ONCE: usize = 8;
+    let large = format!(r#"["{}"]"#, "x".repeat(3 * 1024 * 1024));
+    let announced = large.len().to_string();
+    let head = with_head(200, &[("Content-Length", &announced)]);
+    let stalled = [head, large[..large.len() - 1].into()].concat();
+    let server = Server::start(move |request| match request.target.rsplit('/').next() {
+        Some("1") => Reply::Stalled(stalled.clone()),
+        Some("2") => Reply::json(&large),
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let client = client(&server, TIMEOUT);
+    let item = |item_id| Call::get_item(&TRANSACTION, item_id);
+    let (stalls, waits, small) = (item(1), item(2), item(3));
+    let mut stalled: FuturesUnordered<_> = (0..AT_ONCE).map(|_| send(&client, &stalls)).collect();
+    let mut waiting = pin!(send(&client, &waits));
+    // So many small ones that what is sent of the large ones is taken meanwhile.
+    for _ in 0..100 {
+        assert!(poll!(stalled.next()).is_pending());
+        send(&client, &small).await.unwrap();
+    }
+    for _ in 0..100 {
+        assert!(poll!(&mut waiting).is_pending());
+        send(&client, &small).await.unwrap();
+    }
+    drop(stalled);
+    waiting.await.unwrap();
 }
 
 #[tokio::test]
