@@ -12,6 +12,10 @@ use super::{StoreError, Tx};
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that nobody used for so long is tried before it is used: the server may have been restarted meanwhile.
+/// One in use tells by itself, and the round trip is saved.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
 /// No statement takes longer, and no transaction stands still longer: a process that froze in the
 /// middle of one gives its locks back, so that another can take over.
 const SESSION_LIMITS: &str =
@@ -57,6 +61,14 @@ impl Store {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .before_acquire(|connection, usage| {
+                Box::pin(async move {
+                    if usage.idle_for > TRIED_AFTER {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql(SESSION_LIMITS).execute(connection).await?;

@@ -43,6 +43,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long it may take until everything is in step again once nothing disturbs it.
 const SETTLED_WITHIN: Duration = Duration::from_mins(3);
 
+/// How often a person tries again whose request was not taken: each time may meet a connection that a crash of Postgres
+/// left behind.
+const TRIES_MAX: usize = 20;
+
 /// The length of Polar's short window, and a second.
 const WINDOW: Duration = Duration::from_secs(15 * 60 + 1);
 
@@ -287,6 +291,20 @@ impl Campaign {
         });
     }
 
+    /// Hands in the request of a person who tries again when told that it was not taken.
+    async fn insist(&self, number: u32) -> TaskId {
+        let connection = self.connections[number as usize];
+        let mut told = Vec::new();
+        for _ in 0..TRIES_MAX {
+            let request = plain(Lane::Interactive, Cause::Http, Vec::new());
+            match self.desk.ask(connection, &user(number), &request).await {
+                Ok(()) => return request.task_id,
+                Err(error) => told.push(format!("{error:?}")),
+            }
+        }
+        panic!("Postgres is there, and takes no request: {told:#?}");
+    }
+
     /// Ends every disturbance.
     async fn calm_down(&mut self) {
         faults::end(&self.world.sim, &mut self.report.faults).await;
@@ -307,14 +325,10 @@ impl Campaign {
     /// everything is in step.
     async fn settle(&mut self) {
         self.pass_a_spent_window().await;
-        let before = self.accepted.len();
-        (0..USERS).for_each(|number| self.request(number, true));
-        self.answers().await;
-        let asked = self.accepted.len() - before;
-        assert_eq!(
-            asked, USERS as usize,
-            "Postgres is there and takes requests"
-        );
+        for number in 0..USERS {
+            let task_id = self.insist(number).await;
+            self.accepted.push(task_id);
+        }
         let start = Instant::now();
         let mut looks = tokio::time::interval(LOOK_EVERY * 25);
         let mut progress = File::create(self.logs.join("settling.log")).unwrap();
