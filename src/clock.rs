@@ -17,7 +17,10 @@ const AGREES: SignedDuration = SignedDuration::from_secs(1);
 /// The current time, as the database's clock has it.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    shift_ms: Arc<AtomicI64>,
+    /// How far it runs ahead of the system's clock, all in all.
+    ahead_ms: Arc<AtomicI64>,
+    /// The part of it that corrects a system's clock that is wrong.
+    correction_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -28,13 +31,13 @@ impl Clock {
             reason = "the one place that reads the system's clock"
         )]
         let system = Timestamp::now();
-        let shift = SignedDuration::from_millis(self.shift_ms.load(Ordering::Relaxed));
-        system.checked_add(shift).unwrap_or(system)
+        let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
+        system.checked_add(ahead).unwrap_or(system)
     }
 
-    /// Follows the database's clock, which said that it is `database`; it was `asked` then by this clock, and the
-    /// database says that it runs `shift` ahead of its own system's. Tells how far this system's clock is behind the
-    /// database's (negative: ahead), if that had to be corrected just now.
+    /// Follows the database's clock, which was `asked` at this instant of ours and said `database`, and which runs
+    /// `shift` ahead of its system's. Tells how far our system's clock is behind the database's (negative: ahead), if
+    /// that had to be corrected just now.
     pub fn follow(
         &self,
         asked: Timestamp,
@@ -42,26 +45,36 @@ impl Clock {
         shift: SignedDuration,
     ) -> Option<SignedDuration> {
         let took = self.now().duration_since(asked);
-        // The answer may have been given at the beginning of the wait for it, or at its end.
-        let doubt = AGREES.max(took);
-        let ahead = database.duration_since(asked) - took / 2;
-        let shift_now = SignedDuration::from_millis(self.shift_ms.load(Ordering::Relaxed));
-        let behind = shift_now + ahead - shift;
-        if behind.abs() <= doubt {
-            self.set_shift(shift);
-            return None;
-        }
-        (ahead.abs() > doubt).then(|| {
-            self.set_shift(shift + behind);
-            behind
-        })
+        let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
+        let known = SignedDuration::from_millis(self.correction_ms.load(Ordering::Relaxed));
+        let measured = ahead + database.duration_since(asked) - took / 2 - shift;
+        // What took longer than that says nothing: the clock was read some time in between.
+        let correction = if took > AGREES || (measured - known).abs() <= AGREES {
+            known
+        } else {
+            measured
+        };
+        let correction = if correction.abs() <= AGREES {
+            SignedDuration::ZERO
+        } else {
+            correction
+        };
+        self.correction_ms
+            .store(milliseconds(correction), Ordering::Relaxed);
+        self.set_shift(shift);
+        (correction != known && correction != SignedDuration::ZERO).then_some(correction)
     }
 
-    /// Runs `shift` ahead of the system's clock.
+    /// Runs `shift` ahead of the system's clock, once that is corrected.
     pub fn set_shift(&self, shift: SignedDuration) {
-        let shift_ms = i64::try_from(shift.as_millis()).unwrap_or_default();
-        self.shift_ms.store(shift_ms, Ordering::Relaxed);
+        let correction_ms = self.correction_ms.load(Ordering::Relaxed);
+        self.ahead_ms
+            .store(milliseconds(shift) + correction_ms, Ordering::Relaxed);
     }
+}
+
+fn milliseconds(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -76,8 +89,9 @@ mod tests {
         clock.follow(asked, asked + off, shift)
     }
 
-    fn shift(clock: &Clock) -> SignedDuration {
-        SignedDuration::from_millis(clock.shift_ms.load(Ordering::Relaxed))
+    /// How far it runs ahead of the system's.
+    fn ahead(clock: &Clock) -> SignedDuration {
+        SignedDuration::from_millis(clock.ahead_ms.load(Ordering::Relaxed))
     }
 
     /// Whether two durations are the same, but for the moments that a test takes.
@@ -91,7 +105,7 @@ mod tests {
         let moment = SignedDuration::from_millis(400);
         for off in [SignedDuration::ZERO, moment, -moment] {
             assert_eq!(follow(&clock, off, SignedDuration::ZERO), None);
-            assert_eq!(shift(&clock), SignedDuration::ZERO);
+            assert_eq!(ahead(&clock), SignedDuration::ZERO);
         }
     }
 
@@ -101,14 +115,14 @@ mod tests {
             let clock = Clock::default();
             let corrected = follow(&clock, wrong, SignedDuration::ZERO);
             assert!(is_about(corrected.unwrap(), wrong), "{corrected:?}");
-            let kept = shift(&clock);
+            let kept = ahead(&clock);
             assert!(is_about(kept, wrong));
             let moment = SignedDuration::from_millis(5);
             assert_eq!(follow(&clock, moment, SignedDuration::ZERO), None);
-            assert_eq!(shift(&clock), kept);
+            assert_eq!(ahead(&clock), kept);
             // The system's clock is set: what was corrected is taken back.
             assert_eq!(follow(&clock, -wrong, SignedDuration::ZERO), None);
-            assert_eq!(shift(&clock), SignedDuration::ZERO);
+            assert_eq!(ahead(&clock), SignedDuration::ZERO);
         }
     }
 
@@ -116,22 +130,22 @@ mod tests {
     fn a_shift_of_the_database_is_no_fault_of_a_clock() {
         let clock = Clock::default();
         assert_eq!(follow(&clock, HOUR, HOUR), None);
-        assert_eq!(shift(&clock), HOUR);
+        assert_eq!(ahead(&clock), HOUR);
         assert_eq!(follow(&clock, SignedDuration::ZERO, HOUR), None);
         let corrected = follow(&clock, HOUR, HOUR).unwrap();
         assert!(is_about(corrected, HOUR));
-        assert!(is_about(shift(&clock), HOUR * 2));
+        assert!(is_about(ahead(&clock), HOUR * 2));
     }
 
     #[test]
-    fn an_answer_that_took_its_time_corrects_nothing_that_it_cannot_tell() {
+    fn an_answer_that_took_its_time_corrects_nothing() {
         let clock = Clock::default();
-        let asked = clock.now() - HOUR;
-        let half = HOUR / 2;
-        assert_eq!(
-            clock.follow(asked, asked + half / 3, SignedDuration::ZERO),
-            None
-        );
-        assert_eq!(shift(&clock), SignedDuration::ZERO);
+        for known in [SignedDuration::ZERO, HOUR] {
+            follow(&clock, known, SignedDuration::ZERO);
+            let before = ahead(&clock);
+            let asked = clock.now() - SignedDuration::from_mins(1);
+            let said = clock.follow(asked, asked + HOUR / 2, SignedDuration::ZERO);
+            assert_eq!((said, ahead(&clock)), (None, before));
+        }
     }
 }
