@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accesslink::Urgency,
-    model::{ConnectionState, DueCause, Kind, Lane, RunOutcome},
+    model::{Cause, ConnectionState, DueCause, Kind, Lane, RunOutcome},
     queue::Verdict,
     store::{
         connection::{Changed, ConnectionRow, StateChange},
@@ -135,6 +135,13 @@ impl Ended {
             };
         }
         let has_failed = |kind: &Settled| kind.ruling.is_some_and(|ruling| ruling.is_attempt);
+        // Only a run that serves it brings back what is lost: it is served by every try of its kinds, until
+        // they are given up.
+        let tried_again = asked().filter(|kind| has_failed(kind) && kind.dead_after.is_none());
+        let due = tried_again.map(|kind| kind.settlement.next_due_at).min();
+        if request.cause == Cause::Backfill && due.is_some() {
+            return RequestSettlement::Reopen { not_before: due };
+        }
         let is_served = |kind: &Settled| kind.ruling.is_none();
         if asked().any(has_failed) && !asked().any(is_served) {
             RequestSettlement::Failed
