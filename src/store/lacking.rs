@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError, Tx,
     changes::{self, ChangeKind},
+    restore::Damaged,
 };
 use crate::model::{ConnectionId, Detail, Details, Kind, RecordId, UserId};
 
@@ -66,6 +67,40 @@ impl Store {
                 .into_iter()
                 .flatten()
                 .collect(),
+            })
+            .collect())
+    }
+
+    /// Damaged workouts as such that lack what they lost.
+    pub async fn as_lacking(
+        &self,
+        connection: ConnectionId,
+        damaged: &[Damaged],
+    ) -> Result<Vec<Lacking>, StoreError> {
+        let ids: Vec<_> = damaged.iter().map(|damaged| damaged.record_id.0).collect();
+        let rows = sqlx::query!(
+            r#"SELECT record_id AS "record_id: RecordId", polar_hashed_id,
+                      start_at AS "start_at: jiff_sqlx::Timestamp", duration_s
+               FROM polar_sync.workout WHERE connection_id = $1 AND record_id = ANY ($2)
+               ORDER BY start_at"#,
+            connection.0,
+            &ids
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look up damaged workouts"))?;
+        let details = |record| {
+            let mut damaged = damaged.iter();
+            damaged.find(|damaged| damaged.record_id == record)
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| Lacking {
+                details: details(row.record_id).map_or(Details::NONE, |damaged| damaged.details),
+                record_id: row.record_id,
+                hashed_id: row.polar_hashed_id,
+                start_at: row.start_at.to_jiff(),
+                duration_s: row.duration_s,
             })
             .collect())
     }

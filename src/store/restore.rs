@@ -5,27 +5,35 @@ use std::collections::HashSet;
 
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::ToSqlx;
-use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx,
     changes::{self, ChangeKind},
-    records::no_parts,
+    records::{damaged_days, damaged_recharges, damaged_sleeps, damaged_workouts},
 };
 use crate::model::{ConnectionId, Detail, Details, Kind, RecordId, UserId};
 
 /// The most answers without a record that are looked at at once, the latest ones.
 const ORPHANS_MAX: i64 = 2_000;
 
-/// A workout that says of a part that it is stored, while its rows are not there.
+/// A record of which rows are lost: its own row is there, and tells of others that are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostParts {
-    /// The workout.
+pub struct Damaged {
+    /// The record.
     pub record_id: RecordId,
-    /// Its id in exercise transactions.
+    /// Its id in transactions.
     pub polar_id: Option<i64>,
-    /// The parts.
+    /// The date of a record that there is one of a day.
+    pub date: Option<Date>,
+    /// The parts that are not whole; of a day of activity, the steps are its samples. None are told of a
+    /// night, which is stored as a whole.
     pub details: Details,
+}
+
+impl Damaged {
+    pub(super) fn lacks_details(&self) -> bool {
+        self.details != Details::NONE
+    }
 }
 
 /// An item that is kept raw and has no record.
@@ -37,77 +45,30 @@ pub struct Orphan {
     pub version: String,
 }
 
-/// A row of a workout with lost parts, from Postgres.
-struct RawLost {
-    record_id: Uuid,
-    polar_id: Option<i64>,
-    samples: bool,
-    zones: bool,
-    route: bool,
-}
-
-impl From<RawLost> for LostParts {
-    fn from(raw: RawLost) -> Self {
-        Self {
-            record_id: RecordId(raw.record_id),
-            polar_id: raw.polar_id,
-            details: [
-                raw.samples.then_some(Detail::Samples),
-                raw.zones.then_some(Detail::Zones),
-                raw.route.then_some(Detail::Route),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-        }
-    }
-}
-
-/// Parts that are said to be stored and have no rows. A part that is stored and empty has none either,
-/// and the hash of nothing.
-macro_rules! lost_parts {
-    ($head:literal, $tail:literal, $($arg:expr),*) => {
-        sqlx::query_as!(
-            RawLost,
-            r#"WITH lost AS (
-                   SELECT w.record_id, w.polar_id,
-                       w.samples_state = 'stored' AND w.samples_hash IS DISTINCT FROM $2::bytea AND NOT EXISTS (
-                           SELECT FROM polar_sync.series p
-                           WHERE p.connection_id = w.connection_id AND p.record_id = w.record_id) AS samples,
-                       w.zones_state = 'stored' AND w.zones_hash IS DISTINCT FROM $3::bytea AND NOT EXISTS (
-                           SELECT FROM polar_sync.workout_zone p
-                           WHERE p.connection_id = w.connection_id AND p.record_id = w.record_id) AS zones,
-                       w.route_state = 'stored' AND w.route_hash IS DISTINCT FROM $4::bytea AND NOT EXISTS (
-                           SELECT FROM polar_sync.route p
-                           WHERE p.connection_id = w.connection_id AND p.record_id = w.record_id) AS route
-                   FROM polar_sync.workout w WHERE w.connection_id = $1
-               )"# + $head + r#"SELECT record_id AS "record_id!", polar_id, samples AS "samples!", zones AS "zones!",
-                   route AS "route!"
-               FROM lost WHERE samples OR zones OR route"# + $tail,
-            $($arg),*
-        )
-    };
-}
-
 impl Store {
-    /// Workouts of which a part is lost.
-    pub async fn lost_parts(&self, connection: ConnectionId) -> Result<Vec<LostParts>, StoreError> {
-        let nothing = no_parts();
-        let rows = lost_parts!(
-            "",
-            "",
-            connection.0,
-            nothing.samples.as_slice(),
-            nothing.zones.as_slice(),
-            nothing.route.as_slice()
-        )
-        .fetch_all(self.pool())
-        .await
-        .map_err(StoreError::while_doing("look for parts that are lost"))?;
-        Ok(rows.into_iter().map(Into::into).collect())
+    /// Records of a kind of which rows are lost.
+    pub async fn damaged(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+    ) -> Result<Vec<Damaged>, StoreError> {
+        let night = |(record_id, date)| Damaged {
+            record_id,
+            polar_id: None,
+            date: Some(date),
+            details: Details::NONE,
+        };
+        let nights = match kind {
+            Kind::Exercise => return damaged_workouts(self, connection).await,
+            Kind::Activity => return damaged_days(self, connection).await,
+            Kind::PhysicalInformation => Vec::new(),
+            Kind::Sleep => damaged_sleeps(self, connection).await?,
+            Kind::NightlyRecharge => damaged_recharges(self, connection).await?,
+        };
+        Ok(nights.into_iter().map(night).collect())
     }
 
-    /// Whether every one of these parts of a workout is stored.
+    /// Whether every one of these parts of a workout or a day is said to be stored.
     pub async fn has_parts(
         &self,
         connection: ConnectionId,
@@ -117,7 +78,11 @@ impl Store {
         let stored = sqlx::query_scalar!(
             r#"SELECT (samples_state = 'stored' OR NOT $3) AND (zones_state = 'stored' OR NOT $4)
                    AND (route_state = 'stored' OR NOT $5) AS "stored!"
-               FROM polar_sync.workout WHERE connection_id = $1 AND record_id = $2"#,
+               FROM (SELECT samples_state, zones_state, route_state FROM polar_sync.workout
+                     WHERE connection_id = $1 AND record_id = $2
+                     UNION ALL
+                     SELECT step_samples_state, zone_samples_state, 'stored' FROM polar_sync.daily_activity
+                     WHERE connection_id = $1 AND record_id = $2) AS parts"#,
             connection.0,
             record.0,
             details.contains(Detail::Samples),
@@ -126,7 +91,7 @@ impl Store {
         )
         .fetch_optional(self.pool())
         .await
-        .map_err(StoreError::while_doing("look for the parts of a workout"))?;
+        .map_err(StoreError::while_doing("look for the parts of a record"))?;
         Ok(stored.unwrap_or(false))
     }
 
@@ -198,6 +163,120 @@ impl Store {
         Ok(rows.into_iter().map(jiff_sqlx::Date::to_jiff).collect())
     }
 
+    /// The dates of nights of a kind that are kept raw and were understood.
+    pub async fn nights_kept(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+    ) -> Result<Vec<Date>, StoreError> {
+        let items = sqlx::query_scalar!(
+            "SELECT DISTINCT i.item
+             FROM polar_sync.raw_item i JOIN polar_sync.raw_body b USING (connection_id, sha256)
+             WHERE i.connection_id = $1 AND i.kind = $2 AND i.item ~ '^\\d{4}-\\d{2}-\\d{2}$'
+                 AND NOT EXISTS (SELECT FROM polar_sync.quarantine q
+                     WHERE q.connection_id = $1 AND q.kind = $2 AND q.item = i.item)
+             ORDER BY i.item",
+            connection.0,
+            kind.as_str()
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for nights that are kept raw"))?;
+        Ok(items.iter().filter_map(|item| item.parse().ok()).collect())
+    }
+
+    /// The items of a kind of which the body of an answer is lost that is said to be kept.
+    pub async fn lost_bodies(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+    ) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar!(
+            "SELECT DISTINCT item FROM polar_sync.raw_item i
+             WHERE connection_id = $1 AND kind = $2 AND sha256 IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM polar_sync.raw_body b
+                     WHERE b.connection_id = i.connection_id AND b.sha256 = i.sha256)
+             ORDER BY item",
+            connection.0,
+            kind.as_str()
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for lost bodies"))
+    }
+
+    /// The names of records of a kind that came since an instant, and of which nothing is kept raw: ids
+    /// and dates at Polar.
+    pub async fn without_raw(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        since: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT coalesce(r.item, r.other) AS "item!" FROM (
+                SELECT 'exercise' AS kind, polar_id::text AS item, polar_hashed_id AS other,
+                    least(uploaded_at, updated_at) AS came_at
+                FROM polar_sync.workout WHERE connection_id = $1
+                UNION ALL
+                SELECT 'activity', polar_id::text, NULL, least(created_at, updated_at)
+                FROM polar_sync.daily_activity WHERE connection_id = $1
+                UNION ALL
+                SELECT 'physical_information', polar_id::text, NULL, least(recorded_at, updated_at)
+                FROM polar_sync.physical_information WHERE connection_id = $1
+                UNION ALL
+                SELECT 'sleep', to_char(date, 'YYYY-MM-DD'), NULL, fetched_at
+                FROM polar_sync.sleep WHERE connection_id = $1
+                UNION ALL
+                SELECT 'nightly_recharge', to_char(date, 'YYYY-MM-DD'), NULL, fetched_at
+                FROM polar_sync.nightly_recharge WHERE connection_id = $1
+            ) AS r
+            WHERE r.kind = $2 AND r.came_at > $3
+                AND NOT EXISTS (SELECT FROM polar_sync.raw_item i
+                    WHERE i.connection_id = $1 AND i.kind = $2 AND i.part = 'summary'
+                        AND i.item IN (r.item, r.other))
+            ORDER BY 1"#,
+            connection.0,
+            kind.as_str(),
+            since.to_sqlx() as _
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::while_doing(
+            "look for records of which nothing is kept raw",
+        ))
+    }
+
+    /// How many items of transactions since an instant that were committed are neither stored nor kept raw, of a kind whose records
+    /// have the ids of their items.
+    pub async fn lost_without_trace(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        since: Timestamp,
+    ) -> Result<i64, StoreError> {
+        if kind != Kind::PhysicalInformation {
+            return Ok(0);
+        }
+        sqlx::query_scalar!(
+            r#"SELECT count(DISTINCT item) AS "count!"
+               FROM polar_sync.remote_transaction t, unnest(t.items) AS item
+               WHERE t.connection_id = $1 AND t.kind = $2 AND t.phase IN ('committed', 'unconfirmed')
+                   AND t.created_at > $3
+                   AND NOT item = ANY (t.accepted_loss)
+                   AND NOT EXISTS (SELECT FROM polar_sync.physical_information p
+                       WHERE p.connection_id = $1 AND p.polar_id::text = item)
+                   AND NOT EXISTS (SELECT FROM polar_sync.raw_item i
+                       WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = item)"#,
+            connection.0,
+            kind.as_str(),
+            since.to_sqlx() as _
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for items without a trace"))
+    }
+
     /// The latest night of a kind that is stored.
     pub async fn latest_night(
         &self,
@@ -233,76 +312,126 @@ impl Store {
 }
 
 impl Tx {
-    /// Makes the workouts of which parts are lost say so: not requested, while Polar may still show
-    /// them, else gone. They are returned; what is kept raw of them can be read again.
-    pub async fn note_lost_parts(
+    /// Makes a damaged record say that its lost parts are gone, so that they can be stored again. Readers
+    /// are told by what is stored then, or by [`Tx::tell_of_loss`].
+    pub async fn forget_parts(
         &mut self,
         connection: ConnectionId,
-        user: &UserId,
-        shown_since: Timestamp,
-    ) -> Result<Vec<LostParts>, StoreError> {
-        let nothing = no_parts();
-        let rows = lost_parts!(
-            ", noted AS (
-                UPDATE polar_sync.workout w SET
-                    samples_state = CASE WHEN l.samples THEN s.state ELSE w.samples_state END,
-                    samples_hash = CASE WHEN NOT l.samples THEN w.samples_hash END,
-                    samples_transactional = w.samples_transactional AND NOT l.samples,
-                    zones_state = CASE WHEN l.zones THEN s.state ELSE w.zones_state END,
-                    zones_hash = CASE WHEN NOT l.zones THEN w.zones_hash END,
-                    zones_transactional = w.zones_transactional AND NOT l.zones,
-                    route_state = CASE WHEN l.route THEN s.state ELSE w.route_state END,
-                    route_hash = CASE WHEN NOT l.route THEN w.route_hash END,
-                    route_transactional = w.route_transactional AND NOT l.route,
-                    revision = w.revision + 1, updated_at = polar_sync.now()
-                FROM lost l, LATERAL (SELECT CASE
-                    WHEN (SELECT o.uploaded_at >= $5 FROM polar_sync.workout o
-                          WHERE o.connection_id = $1 AND o.record_id = l.record_id)
-                    THEN 'not_requested' ELSE 'gone' END AS state) AS s
-                WHERE w.connection_id = $1 AND w.record_id = l.record_id AND (l.samples OR l.zones OR l.route)
-                RETURNING w.record_id
-            ) ",
-            "",
-            connection.0,
-            nothing.samples.as_slice(),
-            nothing.zones.as_slice(),
-            nothing.route.as_slice(),
-            shown_since.to_sqlx() as _
-        )
-        .fetch_all(self.db())
-        .await
-        .map_err(StoreError::while_doing("note that parts are lost"))?;
-        let lost: Vec<LostParts> = rows.into_iter().map(Into::into).collect();
-        for parts in &lost {
-            let revision = self
-                .revision_of_workout(connection, parts.record_id)
-                .await?;
-            changes::append(
-                self,
-                connection,
-                user,
-                Kind::Exercise,
-                parts.record_id,
-                ChangeKind::Updated,
-                revision,
-            )
-            .await?;
+        kind: Kind,
+        damaged: &Damaged,
+    ) -> Result<(), StoreError> {
+        match kind {
+            Kind::Exercise => self.forget_of_workout(connection, damaged).await,
+            Kind::Activity => self.forget_of_day(connection, damaged).await,
+            Kind::PhysicalInformation => Ok(()),
+            Kind::Sleep | Kind::NightlyRecharge => {
+                self.forget_of_night(connection, damaged.record_id).await
+            }
         }
-        Ok(lost)
     }
 
-    async fn revision_of_workout(
+    async fn forget_of_workout(
+        &mut self,
+        connection: ConnectionId,
+        damaged: &Damaged,
+    ) -> Result<(), StoreError> {
+        let lost = |detail| damaged.details.contains(detail);
+        sqlx::query!(
+            "UPDATE polar_sync.workout SET
+                 samples_state = CASE WHEN $3 THEN 'gone' ELSE samples_state END,
+                 samples_hash = CASE WHEN NOT $3 THEN samples_hash END,
+                 samples_transactional = samples_transactional AND NOT $3,
+                 zones_state = CASE WHEN $4 THEN 'gone' ELSE zones_state END,
+                 zones_hash = CASE WHEN NOT $4 THEN zones_hash END,
+                 zones_transactional = zones_transactional AND NOT $4,
+                 route_state = CASE WHEN $5 THEN 'gone' ELSE route_state END,
+                 route_hash = CASE WHEN NOT $5 THEN route_hash END,
+                 route_transactional = route_transactional AND NOT $5
+             WHERE connection_id = $1 AND record_id = $2",
+            connection.0,
+            damaged.record_id.0,
+            lost(Detail::Samples),
+            lost(Detail::Zones),
+            lost(Detail::Route)
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("forget lost parts of a workout"))?;
+        Ok(())
+    }
+
+    async fn forget_of_day(
+        &mut self,
+        connection: ConnectionId,
+        damaged: &Damaged,
+    ) -> Result<(), StoreError> {
+        let lost = |detail| damaged.details.contains(detail);
+        sqlx::query!(
+            "UPDATE polar_sync.daily_activity SET
+                 step_samples_state = CASE WHEN $3 THEN 'gone' ELSE step_samples_state END,
+                 step_samples_hash = CASE WHEN NOT $3 THEN step_samples_hash END,
+                 zone_samples_state = CASE WHEN $4 THEN 'gone' ELSE zone_samples_state END,
+                 zone_samples_hash = CASE WHEN NOT $4 THEN zone_samples_hash END,
+                 content_hash = ''
+             WHERE connection_id = $1 AND record_id = $2",
+            connection.0,
+            damaged.record_id.0,
+            lost(Detail::Samples),
+            lost(Detail::Zones)
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("forget lost samples of a day"))?;
+        Ok(())
+    }
+
+    async fn forget_of_night(
         &mut self,
         connection: ConnectionId,
         record: RecordId,
-    ) -> Result<i32, StoreError> {
-        sqlx::query_scalar!(
-            "SELECT revision FROM polar_sync.workout WHERE connection_id = $1 AND record_id = $2",
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH sleep AS (
+                 UPDATE polar_sync.sleep SET content_hash = ''
+                 WHERE connection_id = $1 AND record_id = $2)
+             UPDATE polar_sync.nightly_recharge SET content_hash = ''
+             WHERE connection_id = $1 AND record_id = $2",
             connection.0,
             record.0
         )
-        .fetch_one(self.db())
+        .execute(self.db())
         .await
-        .map_err(StoreError::while_doing("read the revision of a workout"))
+        .map_err(StoreError::while_doing("forget what a night was"))?;
+        Ok(())
+    }
+
+    /// Tells readers that parts of a record are lost: a new revision of it.
+    pub async fn tell_of_loss(
+        &mut self,
+        connection: ConnectionId,
+        user: &UserId,
+        kind: Kind,
+        record: RecordId,
+    ) -> Result<(), StoreError> {
+        let revision = sqlx::query_scalar!(
+            r#"WITH workout AS (
+                   UPDATE polar_sync.workout SET revision = revision + 1, updated_at = polar_sync.now()
+                   WHERE connection_id = $1 AND record_id = $2 RETURNING revision
+               ), day AS (
+                   UPDATE polar_sync.daily_activity SET revision = revision + 1, updated_at = polar_sync.now()
+                   WHERE connection_id = $1 AND record_id = $2 RETURNING revision
+               )
+               SELECT revision AS "revision!" FROM workout UNION ALL SELECT revision FROM day"#,
+            connection.0,
+            record.0
+        )
+        .fetch_optional(self.db())
+        .await
+        .map_err(StoreError::while_doing("tell that parts are lost"))?;
+        if let Some(revision) = revision {
+            let change = ChangeKind::Updated;
+            changes::append(self, connection, user, kind, record, change, revision).await?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,8 @@ use super::{
     Failure, Run,
     item::{SUMMARY, content_version},
     record::count,
-    rows::NotUnderstood,
+    restore::{mend, note_gone},
+    rows::{NotUnderstood, Record},
 };
 use crate::{
     accesslink::{
@@ -26,22 +27,20 @@ use crate::{
         lacking::Lacking,
         raw::{self, RawBody, RawPart},
         records::{find_workouts, upsert_workout},
-        restore::LostParts,
     },
 };
 
 /// How long `/v3/exercises` shows an exercise after its upload. Source: AccessLink documentation.
-pub(super) const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two durations of one workout differ at most by this.
 const DURATION_TOLERANCE_S: f64 = 2.0;
 
 /// After the transactions were run: completes what the requests of this run want to see, what a blocked
-/// transaction keeps back, and what is lost; `lost` are parts of stored workouts.
+/// transaction keeps back, and what is lost.
 pub(super) async fn complete(
     run: &Run<'_>,
     pulled: Result<(), Failure>,
-    lost: &[LostParts],
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     match pulled {
@@ -52,17 +51,25 @@ pub(super) async fn complete(
                 bring_back(run, &shown, counts).await?;
                 shown_already = Some(shown);
             }
-            complete_stored(run, lost, shown_already, counts).await
+            complete_stored(run, shown_already, counts).await
         }
         Err(blocked @ Failure::Blocked { .. }) => {
             // Whatever comes of it, the transaction stays blocked, and that is what is reported.
-            let _ = rescue(run, counts).await;
+            if let Ok(shown) = shown(run).await {
+                let _ = rescue(run, &shown, counts).await;
+                if run.restores {
+                    let _ = bring_back(run, &shown, counts).await;
+                }
+            }
             Err(blocked)
         }
         // What such a transaction may still bring is brought then, and ends in the same row.
-        Err(waits @ (Failure::Doubtful { .. } | Failure::TooOld { .. } | Failure::NoProgress))
-            if run.restores =>
-        {
+        Err(
+            waits @ (Failure::Doubtful { .. }
+            | Failure::TooOld { .. }
+            | Failure::Unsettled { .. }
+            | Failure::NoProgress),
+        ) if run.restores => {
             if let Ok(shown) = shown(run).await {
                 let _ = bring_back(run, &shown, counts).await;
             }
@@ -72,36 +79,21 @@ pub(super) async fn complete(
     }
 }
 
-/// Completes stored workouts that lack what was asked for or lost; `shown_already` is what
-/// Polar shows, where that was read.
+/// Completes stored workouts that lack what was asked for; `shown_already` is what Polar shows, where
+/// that was read.
 async fn complete_stored(
     run: &Run<'_>,
-    lost: &[LostParts],
     shown_already: Option<Shown>,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    let of_lost = |all: Details, parts: &LostParts| all.union(parts.details);
-    let details = lost.iter().fold(run.asked, of_lost);
-    if details == Details::NONE {
+    if run.asked == Details::NONE {
         return Ok(());
     }
     let since = run.clock.now() - SHOWN_FOR;
-    let mut lacking = run
+    let lacking = run
         .store
-        .workouts_lacking(run.lease.connection_id, details, since)
+        .workouts_lacking(run.lease.connection_id, run.asked, since)
         .await?;
-    for lack in &mut lacking {
-        let own = lost
-            .iter()
-            .filter(|parts| parts.record_id == lack.record_id);
-        let wanted = own.fold(run.asked, of_lost);
-        lack.details = lack
-            .details
-            .iter()
-            .filter(|detail| wanted.contains(*detail))
-            .collect();
-    }
-    lacking.retain(|lack| lack.details != Details::NONE);
     if lacking.is_empty() {
         return Ok(());
     }
@@ -112,8 +104,8 @@ async fn complete_stored(
     fill(run, &shown, &lacking, counts).await
 }
 
-/// Stores the workouts that Polar shows and that are not stored, under neither of their ids. What it got
-/// before the connection was for another system.
+/// Stores what Polar shows and is lost: the workouts that are not stored, under neither of their ids, and
+/// parts of those that are. What it got before the connection was for another system.
 async fn bring_back(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
     let connection = run.session.connection();
     let stored = find_workouts(run.store, connection.connection_id, &shown.workouts).await?;
@@ -123,7 +115,37 @@ async fn bring_back(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result
             continue;
         }
         let fetched = fetch(run, workout, run.wanted(), counts).await;
-        put_off(fetched, &mut first)?;
+        put_off(fetched.map(drop), &mut first)?;
+    }
+    put_off(mend_damaged(run, shown, counts).await, &mut first)?;
+    first.map_or(Ok(()), Err)
+}
+
+/// Fetches lost parts of workouts that could not be read again; what Polar no longer shows is gone, unless
+/// something that it shows is not understood.
+async fn mend_damaged(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
+    let connection = run.lease.connection_id;
+    let damaged = run.store.damaged(connection, Kind::Exercise).await?;
+    let lacking = run.store.as_lacking(connection, &damaged).await?;
+    let mut first = None;
+    for lack in &lacking {
+        let Some(damaged) = damaged.iter().find(|it| it.record_id == lack.record_id) else {
+            continue;
+        };
+        let same = shown.workouts.iter().find(|workout| is_same(workout, lack));
+        if let Some(workout) = same {
+            let mended = match fetch(run, workout, damaged.details, counts).await {
+                Ok(Some(record)) => {
+                    let record = Record::Workout(Box::new(record));
+                    mend(run, damaged, &record, counts).await
+                }
+                Ok(None) => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            put_off(mended, &mut first)?;
+        } else if shown.is_whole {
+            note_gone(run, Kind::Exercise, damaged).await?;
+        }
     }
     first.map_or(Ok(()), Err)
 }
@@ -141,7 +163,7 @@ async fn fill(
         let same = shown.workouts.iter().find(|workout| is_same(workout, lack));
         if let Some(workout) = same {
             let fetched = fetch(run, workout, lack.details, counts).await;
-            put_off(fetched, &mut first)?;
+            put_off(fetched.map(drop), &mut first)?;
         } else if shown.is_whole {
             let mut tx = run.store.begin_fenced("note_gone", &run.lease).await?;
             tx.note_gone(run.lease.connection_id, run.user_id(), lack)
@@ -164,8 +186,7 @@ fn put_off(fetched: Result<(), Failure>, first: &mut Option<Failure>) -> Result<
 }
 
 /// Stores the workouts that Polar shows and that are not stored from there yet.
-async fn rescue(run: &Run<'_>, counts: &mut Counts) -> Result<(), Failure> {
-    let shown = shown(run).await?;
+async fn rescue(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
     let ids: Vec<_> = shown
         .workouts
         .iter()
@@ -182,7 +203,7 @@ async fn rescue(run: &Run<'_>, counts: &mut Counts) -> Result<(), Failure> {
     let mut first = None;
     for workout in shown.workouts.iter().filter(unknown) {
         let fetched = fetch(run, workout, run.wanted(), counts).await;
-        put_off(fetched, &mut first)?;
+        put_off(fetched.map(drop), &mut first)?;
     }
     first.map_or(Ok(()), Err)
 }
@@ -234,17 +255,17 @@ async fn fetch(
     workout: &Workout,
     details: Details,
     counts: &mut Counts,
-) -> Result<(), Failure> {
+) -> Result<Option<Workout>, Failure> {
     let id = hashed_id(workout);
     let call = id.and_then(|id| Call::get_exercise(id, details));
     let Some((id, call)) = id.zip(call) else {
-        return Ok(());
+        return Ok(None);
     };
     let body = match run.send(&call).await {
         Ok(Answer::Body(body)) => body,
         // It is listed, so it is not gone, and the others do not wait for it.
-        Ok(Answer::Empty | Answer::Done) => return Ok(()),
-        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => return Ok(()),
+        Ok(Answer::Empty | Answer::Done) => return Ok(None),
+        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => return Ok(None),
         Err(failure) => return Err(failure),
     };
     let mut not_understood = NotUnderstood::default();
@@ -257,7 +278,7 @@ async fn fetch(
         body: Some(RawBody::new(&body)?),
         fetched_at: run.clock.now(),
     }];
-    let mut tx = run.store.begin_fenced("complete", &run.lease).await?;
+    let mut tx = run.begin("complete").await?;
     raw::put(&mut tx, connection, Kind::Exercise, &raw).await?;
     for quarantined in not_understood.quarantine(connection, Kind::Exercise, &raw) {
         raw::quarantine_put(&mut tx, &quarantined).await?;
@@ -273,7 +294,7 @@ async fn fetch(
     if let Some(change) = change {
         count(Kind::Exercise, change, counts);
     }
-    Ok(())
+    Ok(record)
 }
 
 /// The session of this id, unless it cannot be understood.

@@ -88,14 +88,12 @@ async fn transact(
     transactions: &mut Transactions,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    let lost = if run.restores {
-        restore::restore(run, kind, counts).await?
-    } else {
-        Vec::new()
-    };
+    if run.restores {
+        restore::restore(run, kind, counts).await?;
+    }
     let pulled = pull(run, kind, transactions, counts).await;
     match kind {
-        TransactionalKind::Exercise => complete::complete(run, pulled, &lost, counts).await,
+        TransactionalKind::Exercise => complete::complete(run, pulled, counts).await,
         TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         raw::{self, RawBody, RawPart},
         raw_latest,
         records::{Change, upsert_nightly_recharge, upsert_sleep},
+        restore::Damaged,
     },
 };
 
@@ -57,9 +58,11 @@ pub(super) async fn poll(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Resu
     };
     let body = match run.send(&call).await {
         Ok(Answer::Body(body)) => body,
-        Ok(Answer::Empty | Answer::Done) => return Ok(()),
+        Ok(Answer::Empty | Answer::Done) => return restore(run, kind, counts).await,
         // Newer endpoints of Polar say so where others answer 204.
-        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => return Ok(()),
+        Err(Failure::Call(error)) if error.meaning == Meaning::NotFound => {
+            return restore(run, kind, counts).await;
+        }
         Err(failure) => return Err(failure),
     };
     let items = match cut(&body) {
@@ -71,7 +74,34 @@ pub(super) async fn poll(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Resu
             is_lesser: false,
         }],
     };
-    store(run, kind, &items, counts).await
+    store(run, kind, &items, counts).await?;
+    restore(run, kind, counts).await
+}
+
+/// In a run that brings back what is lost: reads the nights again that Polar did not show and that are
+/// kept raw.
+async fn restore(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Result<(), Failure> {
+    if !run.restores {
+        return Ok(());
+    }
+    let connection = run.lease.connection_id;
+    let kept = run.store.nights_kept(connection, kind).await?;
+    let lost = Lost::of(run, kind, &kept).await?;
+    for date in kept.iter().filter(|date| lost.holds(**date)) {
+        let mut tx = run.begin("restore").await?;
+        let items = [date.to_string()];
+        let bodies = raw_latest::bodies(&mut tx, connection, kind, &items).await?;
+        lost.forget(&mut tx, run, kind, *date).await?;
+        let mut not_understood = NotUnderstood::default();
+        for body in &bodies {
+            let stored = store_night(&mut tx, run, kind, body, &mut not_understood).await?;
+            if let Some((_, change)) = stored {
+                count(kind, change, counts);
+            }
+        }
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 fn item(body: &[u8]) -> Item<'_> {
@@ -127,9 +157,11 @@ async fn store(
 ) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
     let known = raw_latest::versions(run.store, connection, kind).await?;
-    let lost = lost_nights(run, kind, items).await?;
+    let standing = items.iter().filter(|item| !item.is_lesser);
+    let dates: Vec<Date> = standing.filter_map(|item| item.name.parse().ok()).collect();
+    let lost = Lost::of(run, kind, &dates).await?;
     let (same, differing): (Vec<_>, Vec<_>) = items.iter().partition(|item| {
-        known.get(&item.name) == Some(&item.version) && !lost.contains(&item.name)
+        known.get(&item.name) == Some(&item.version) && !lost.holds_item(&item.name)
     });
     for _ in same.iter().filter(|item| !item.is_lesser) {
         count(kind, Change::Same, counts);
@@ -138,9 +170,12 @@ async fn store(
         return Ok(());
     }
     let mut stored = Counts::default();
-    let mut tx = run.store.begin_fenced("record", &run.lease).await?;
+    let mut tx = run.begin("record").await?;
     let mut changed_nights = Vec::new();
     for item in differing {
+        if let Ok(date) = item.name.parse() {
+            lost.forget(&mut tx, run, kind, date).await?;
+        }
         if let Some((date, change)) = store_item(&mut tx, run, kind, item).await? {
             count(kind, change, &mut stored);
             if matches!(change, Change::New | Change::Changed) {
@@ -156,21 +191,62 @@ async fn store(
     Ok(())
 }
 
-/// The names of nights that are to be stored again, if they were before: they have no record.
-async fn lost_nights(
-    run: &Run<'_>,
-    kind: Kind,
-    items: &[Item<'_>],
-) -> Result<HashSet<String>, Failure> {
-    if !run.restores {
-        return Ok(HashSet::new());
+/// The nights of a kind that are to be stored again although they were before; none, unless the run
+/// brings back what is lost.
+#[derive(Debug, Default)]
+struct Lost {
+    /// Dates without a record.
+    dates: HashSet<Date>,
+    /// Records of which rows are lost.
+    damaged: Vec<Damaged>,
+    /// Items of which what Polar sent is lost.
+    bodies: HashSet<String>,
+}
+
+impl Lost {
+    /// What is lost of these nights.
+    async fn of(run: &Run<'_>, kind: Kind, dates: &[Date]) -> Result<Self, Failure> {
+        if !run.restores {
+            return Ok(Self::default());
+        }
+        let connection = run.lease.connection_id;
+        let stored = run.store.dates_stored(connection, kind, dates).await?;
+        let lost = dates.iter().filter(|date| !stored.contains(*date));
+        let bodies = run.store.lost_bodies(connection, kind).await?;
+        Ok(Self {
+            dates: lost.copied().collect(),
+            damaged: run.store.damaged(connection, kind).await?,
+            bodies: bodies.into_iter().collect(),
+        })
     }
-    let standing = items.iter().filter(|item| !item.is_lesser);
-    let dates: Vec<Date> = standing.filter_map(|item| item.name.parse().ok()).collect();
-    let connection = run.lease.connection_id;
-    let stored = run.store.dates_stored(connection, kind, &dates).await?;
-    let lost = dates.iter().filter(|date| !stored.contains(date));
-    Ok(lost.map(ToString::to_string).collect())
+
+    fn damaged(&self, date: Date) -> Option<&Damaged> {
+        self.damaged.iter().find(|night| night.date == Some(date))
+    }
+
+    /// Whether the record of a date is not whole.
+    fn holds(&self, date: Date) -> bool {
+        self.dates.contains(&date) || self.damaged(date).is_some()
+    }
+
+    fn holds_item(&self, name: &str) -> bool {
+        self.bodies.contains(name) || name.parse().is_ok_and(|date| self.holds(date))
+    }
+
+    /// Has the record of a date be stored again, whatever was stored of it.
+    async fn forget(
+        &self,
+        tx: &mut Tx,
+        run: &Run<'_>,
+        kind: Kind,
+        date: Date,
+    ) -> Result<(), Failure> {
+        if let Some(damaged) = self.damaged(date) {
+            tx.forget_parts(run.lease.connection_id, kind, damaged)
+                .await?;
+        }
+        Ok(())
+    }
 }
 
 /// Keeps a night, as the latest of its date, and stores what is understood of it.

@@ -63,7 +63,7 @@ pub(super) async fn record(
     let kind = listed.address.kind;
     let rows = to_rows(run, &batch.items, listed)?;
     let cut_off = to_bodies(run, &batch.cut_off, listed)?;
-    let mut tx = run.store.begin_fenced("record", &run.lease).await?;
+    let mut tx = run.begin("record").await?;
     let stored = store_rows(&mut tx, run, kind.into(), &rows, listed).await?;
     raw::put(&mut tx, run.lease.connection_id, kind.into(), &cut_off).await?;
     for item in &batch.items {

@@ -1,12 +1,14 @@
 //! Before the transactions of a run that is to bring back what is not stored any more: what is kept raw
 //! is read again, without a call to Polar.
+//!
+//! A record of which rows are lost is mended in one Postgres transaction: until then it says what it said
+//! before, so that a run that fails half-way leaves everything to be found by the next one.
 
 use super::{
     Failure, Run,
-    complete::SHOWN_FOR,
     item::{Fetched, FetchedItem, SUMMARY},
     record::{count, store_record},
-    rows::{Origins, rows},
+    rows::{Origins, Record, rows},
 };
 use crate::{
     accesslink::{
@@ -15,40 +17,44 @@ use crate::{
         error::{Broken, Meaning},
         wire,
     },
-    model::TransactionalKind,
+    model::{Detail, Details, Kind, TransactionalKind, record::Part},
     store::{
         event::Counts,
         raw,
-        restore::{LostParts, Orphan},
+        records::Change,
+        restore::{Damaged, Orphan},
     },
 };
 
 /// The beginning of the names of parts that hold a series.
 const SERIES: &str = "samples/";
 
-/// Reads again what is kept raw of a kind and has no record. Gives the parts of workouts that are lost:
-/// what Polar still shows of them is for [`complete`](super::complete) to fetch.
+/// Reads again what is kept raw of a kind and has no record, or one of which rows are lost. Samples of a
+/// day that are not kept raw either are nowhere else, and gone.
 pub(super) async fn restore(
     run: &Run<'_>,
     kind: TransactionalKind,
     counts: &mut Counts,
-) -> Result<Vec<LostParts>, Failure> {
+) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
-    let mut lost = Vec::new();
-    if kind == TransactionalKind::Exercise {
-        let since = run.clock.now() - SHOWN_FOR;
-        let mut tx = run.store.begin_fenced("note_lost", &run.lease).await?;
-        lost = tx.note_lost_parts(connection, run.user_id(), since).await?;
-        tx.commit().await?;
-    }
-    let also: Vec<_> = lost
+    let damaged = run.store.damaged(connection, kind.into()).await?;
+    let also: Vec<_> = damaged
         .iter()
-        .filter_map(|parts| Some(parts.polar_id?.to_string()))
+        .filter_map(|damaged| Some(damaged.polar_id?.to_string()))
         .collect();
     for orphan in run.store.orphans(connection, kind.into(), &also).await? {
-        read_again(run, kind, &orphan, counts).await?;
+        let is_its = |damaged: &&Damaged| {
+            let item = damaged.polar_id.map(|id| id.to_string());
+            item.as_deref() == Some(&orphan.item)
+        };
+        read_again(run, kind, &orphan, damaged.iter().find(is_its), counts).await?;
     }
-    Ok(lost)
+    if kind == TransactionalKind::Activity {
+        for damaged in run.store.damaged(connection, kind.into()).await? {
+            note_gone(run, kind.into(), &damaged).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores the record of an item that is kept raw. An older offer of what is stored changes nothing.
@@ -56,6 +62,7 @@ async fn read_again(
     run: &Run<'_>,
     kind: TransactionalKind,
     orphan: &Orphan,
+    damaged: Option<&Damaged>,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
@@ -76,7 +83,13 @@ async fn read_again(
         fetched_at: run.clock.now(),
     };
     let rows = rows(origins, &item, run.wanted())?;
-    let mut tx = run.store.begin_fenced("restore", &run.lease).await?;
+    if let Some(damaged) = damaged {
+        return match &rows.record {
+            Some(record) => mend(run, damaged, record, counts).await,
+            None => Ok(()),
+        };
+    }
+    let mut tx = run.begin("restore").await?;
     let change = match &rows.record {
         Some(record) => Some(store_record(&mut tx, run, record).await?),
         None => None,
@@ -89,6 +102,86 @@ async fn read_again(
         count(kind.into(), change, counts);
     }
     Ok(())
+}
+
+/// Stores the lost parts of a record again that it comes with.
+pub(super) async fn mend(
+    run: &Run<'_>,
+    damaged: &Damaged,
+    record: &Record,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let brought = record.details();
+    let lost = damaged.details.iter();
+    let details = lost.filter(|detail| brought.contains(*detail)).collect();
+    if details == Details::NONE {
+        return Ok(());
+    }
+    let damaged = Damaged {
+        details,
+        ..damaged.clone()
+    };
+    let kind = record.kind();
+    let mut tx = run.store.begin_fenced("mend", &run.lease).await?;
+    tx.forget_parts(run.lease.connection_id, kind, &damaged)
+        .await?;
+    let change = store_record(&mut tx, run, record).await?;
+    // Of an older version than what is stored nothing is taken; then the parts are not forgotten either.
+    if change == Change::Changed {
+        tx.commit().await?;
+        count(kind, change, counts);
+    }
+    Ok(())
+}
+
+/// Has a record say that parts of it are lost for good.
+pub(super) async fn note_gone(run: &Run<'_>, kind: Kind, damaged: &Damaged) -> Result<(), Failure> {
+    let (connection, user) = (run.lease.connection_id, run.user_id());
+    let mut tx = run.store.begin_fenced("note_lost", &run.lease).await?;
+    tx.forget_parts(connection, kind, damaged).await?;
+    tx.tell_of_loss(connection, user, kind, damaged.record_id)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+impl Record {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Workout(_) => Kind::Exercise,
+            Self::Activity(_) => Kind::Activity,
+            Self::PhysicalInformation(_) => Kind::PhysicalInformation,
+        }
+    }
+
+    /// The details that it comes with; of a day of activity, the steps are its samples.
+    fn details(&self) -> Details {
+        let (samples, zones, route) = match self {
+            Self::Workout(workout) => (
+                is_present(&workout.samples),
+                is_present(&workout.zones),
+                is_present(&workout.route),
+            ),
+            Self::Activity(day) => (
+                is_present(&day.step_samples),
+                is_present(&day.zone_samples),
+                false,
+            ),
+            Self::PhysicalInformation(_) => (false, false, false),
+        };
+        [
+            samples.then_some(Detail::Samples),
+            zones.then_some(Detail::Zones),
+            route.then_some(Detail::Route),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+const fn is_present<T>(part: &Part<T>) -> bool {
+    matches!(part, Part::Present(_))
 }
 
 /// The item as it was fetched.

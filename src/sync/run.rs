@@ -16,7 +16,7 @@ use crate::{
     config::Brake,
     connection::Session,
     model::{Details, Lane, TransactionalKind, UserId},
-    store::{Store, lease::Lease},
+    store::{Store, Tx, lease::Lease},
 };
 
 /// What the operator decided about syncs.
@@ -96,6 +96,16 @@ impl Run<'_> {
         } else {
             Ok(())
         }
+    }
+
+    /// Begins a Postgres transaction that stores records; in a run that brings back what is lost, they
+    /// take the place of what is left of lost ones.
+    pub(super) async fn begin(&self, name: &'static str) -> Result<Tx, Failure> {
+        let mut tx = self.store.begin_fenced(name, &self.lease).await?;
+        if self.restores {
+            tx.adopt_strays(self.clock.now());
+        }
+        Ok(tx)
     }
 
     /// Ends the run between two transactions when something more urgent waits for its connection.

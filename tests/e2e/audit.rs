@@ -43,7 +43,7 @@ const UNTOLD: &str = "SELECT count(*) FROM polar_sync.workout w WHERE NOT EXISTS
         SELECT FROM polar_sync.outbox o WHERE o.record_id = w.record_id AND o.change = 'added')";
 
 /// A world whose users are in step, with a worker and without anybody who would ask it for a sync.
-async fn world(users: u32) -> (World, Role) {
+pub(crate) async fn world(users: u32) -> (World, Role) {
     let world = World::start(users, "small", &[]).await;
     world.connect(users).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
@@ -61,7 +61,7 @@ async fn world(users: u32) -> (World, Role) {
 }
 
 /// Uploads an exercise with everything that one can have; its id at `/v3/exercises`.
-async fn upload(world: &World, number: u32, day: u32) -> String {
+pub(crate) async fn upload(world: &World, number: u32, day: u32) -> String {
     let exercise = json!({
         "start_time": format!("2026-03-{day:02}T07:00:00"), "offset_min": 120, "duration_s": 120.0,
         "sport": "RUNNING", "route": true, "zones": true,
@@ -72,7 +72,7 @@ async fn upload(world: &World, number: u32, day: u32) -> String {
 }
 
 /// What an audit says, and its exit code.
-async fn audit(world: &World, arguments: &str) -> (i32, Value) {
+pub(crate) async fn audit(world: &World, arguments: &str) -> (i32, Value) {
     let said = world
         .command(&format!("--json audit {arguments}"), "")
         .await;
@@ -84,12 +84,12 @@ fn read(said: &Said) -> Value {
 }
 
 /// checked, stored, new, missing, refetched
-fn numbers(said: &Value) -> [i64; 5] {
+pub(crate) fn numbers(said: &Value) -> [i64; 5] {
     ["checked", "stored", "new", "missing", "refetched"].map(|name| said[name].as_i64().unwrap())
 }
 
 /// An audit that finds everything, and asks for nothing.
-async fn assert_whole(world: &World) {
+pub(crate) async fn assert_whole(world: &World) {
     let requests = world.number(REQUESTS).await;
     let (code, said) = audit(world, "user_001").await;
     assert_eq!((code, &said["verdict"]), (0, &json!("ok")), "{said}");
@@ -322,6 +322,7 @@ async fn what_is_in_quarantine_is_stored(#[case] version: &'static str) {
         SELECT i.connection_id, i.kind, i.item, i.version, i.part, i.sha256, 'odd', polar_sync.now()
         FROM polar_sync.raw_item i WHERE i.kind = 'exercise' AND i.part = 'summary' AND NOT EXISTS (
             SELECT FROM polar_sync.workout w WHERE w.connection_id = i.connection_id AND w.polar_id::text = i.item);
+        DELETE FROM polar_sync.series s USING polar_sync.sleep n WHERE n.record_id = s.record_id;
         DELETE FROM polar_sync.sleep; DELETE FROM polar_sync.sleep_stage;
         INSERT INTO polar_sync.quarantine
         SELECT i.connection_id, i.kind, i.item, i.version, i.part, i.sha256, 'odd', polar_sync.now()

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod audit_rows;
 mod authorize;
 mod canary;
 mod crash;

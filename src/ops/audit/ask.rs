@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::{compare::Look, report::Sync};
 use crate::{
     job::request::Desk,
-    model::{Cause, Details, Lane, TaskId},
+    model::{Cause, Details, DueCause, Kind, Lane, TaskId},
     ops::when::{Present, span},
     store::{
         Store, StoreError,
@@ -60,11 +60,13 @@ impl Patience {
     }
 }
 
-/// Waits until the request has ended, is known to wait for longer than that, or it is over.
+/// Waits until the request has ended, is known to wait for longer than that, or it is over. One whose
+/// kinds were tried and failed is tried again later: nobody waits for that.
 pub(super) async fn follow(
     store: &Store,
     row: &ConnectionRow,
     task_id: TaskId,
+    kinds: &[Kind],
     patience: Patience,
 ) -> Result<Sync, StoreError> {
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -86,25 +88,45 @@ pub(super) async fn follow(
         let waits_longer = followed.state == RequestState::Open
             && followed.not_before.is_some_and(|at| at > now + left);
         let is_over = !matches!(followed.state, RequestState::Open | RequestState::Running);
-        if is_over || waits_longer || left.is_zero() {
-            let because = why(&followed, Present(now), patience.wait);
+        let has_failed = followed.state == RequestState::Open
+            && followed.run.is_some()
+            && has_failed(store, row, kinds).await?;
+        if is_over || has_failed || waits_longer || left.is_zero() {
+            let because = why(&followed, Present(now), patience.wait, has_failed);
             return Ok(Sync {
                 task_id,
                 state: followed.state,
-                waits: followed.not_before.is_some_and(|at| at > now),
+                waits: has_failed || followed.not_before.is_some_and(|at| at > now),
                 because,
             });
         }
     }
 }
 
+/// Whether one of these kinds failed when it last had its turn.
+async fn has_failed(
+    store: &Store,
+    row: &ConnectionRow,
+    kinds: &[Kind],
+) -> Result<bool, StoreError> {
+    let states = store.kinds_of(row.connection_id).await?;
+    let mut asked = states.iter().filter(|state| kinds.contains(&state.kind));
+    Ok(asked.any(|state| {
+        state.attempts > 0 && matches!(state.due_cause, DueCause::Retry | DueCause::Blocked)
+    }))
+}
+
 /// Why the sync has not done everything, if it has not.
-fn why(followed: &Followed, now: Present, waited: Duration) -> Option<String> {
+fn why(followed: &Followed, now: Present, waited: Duration, has_failed: bool) -> Option<String> {
     let error = followed.run.as_ref().and_then(|run| run.error.clone());
     match (followed.state, followed.not_before) {
         (RequestState::Done | RequestState::Failed | RequestState::Refused, _) => error,
         (RequestState::Open, Some(until)) if !now.is_past(until) => {
-            Some(format!("it waits until {}", now.at(until)))
+            let until = now.at(until);
+            Some(match error.filter(|_| has_failed) {
+                Some(error) => format!("{error}; it is tried again, not before {until}"),
+                None => format!("it waits until {until}"),
+            })
         }
         (RequestState::Open, _) => Some(format!(
             "no worker has taken it within {}; does one run?",
@@ -150,6 +172,7 @@ mod tests {
             &followed,
             Present(NOW.parse().unwrap()),
             Duration::from_mins(5),
+            false,
         );
         assert_eq!(said.is_some(), expected.is_some(), "{said:?}");
         assert!(

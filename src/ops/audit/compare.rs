@@ -23,7 +23,7 @@ use crate::{
         raw::{Quarantined, RawError, quarantine_list},
         raw_latest,
         records::find_workouts,
-        restore::LostParts,
+        restore::Damaged,
     },
     telemetry,
 };
@@ -36,10 +36,12 @@ const SHOWN: [Kind; 3] = [Kind::Exercise, Kind::Sleep, Kind::NightlyRecharge];
 pub(super) enum What {
     /// An exercise that Polar shows.
     Workout(Box<Workout>),
-    /// Parts of a workout that is stored.
-    Parts(LostParts),
-    /// A night that Polar shows, or a day of activity that is kept raw.
+    /// Rows of a record that is stored: its samples, zones, stages or route.
+    Rows(Damaged),
+    /// A night that Polar shows or that is kept raw, or a day of activity that is kept raw.
     Day(Date),
+    /// What Polar sent of a night that it still shows.
+    Body(String),
     /// An item that is kept raw, by its id at Polar.
     Raw(String),
 }
@@ -58,6 +60,8 @@ pub(super) struct KindLook {
     pub(super) kind: Kind,
     pub(super) checked: usize,
     pub(super) absent: Vec<Absent>,
+    /// The nights that Polar shows, by date.
+    pub(super) shown: BTreeSet<Date>,
 }
 
 impl KindLook {
@@ -66,6 +70,7 @@ impl KindLook {
             kind,
             checked: 0,
             absent: Vec::new(),
+            shown: BTreeSet::new(),
         }
     }
 
@@ -101,7 +106,7 @@ impl Look {
         lacking.map(|look| look.kind).collect()
     }
 
-    fn cannot_tell(&mut self, kind: Kind, why: impl Into<String>) {
+    pub(super) fn cannot_tell(&mut self, kind: Kind, why: impl Into<String>) {
         self.cannot_tell.push(CannotTell {
             kind: Some(kind),
             why: why.into(),
@@ -117,6 +122,8 @@ pub(super) struct Comparison<'a> {
     pub(super) kinds: &'a BTreeSet<Kind>,
     /// The longest time between the list that a sync reads and its success.
     pub(super) sync_max: SignedDuration,
+    /// How long what Polar sent is kept.
+    pub(super) retention: SignedDuration,
 }
 
 impl Comparison<'_> {
@@ -126,6 +133,7 @@ impl Comparison<'_> {
         let states = self.store.kinds_of(connection).await?;
         let quarantine = quarantine_list(self.store, Some(connection)).await?;
         let mut look = Look::default();
+        let kept_since = self.store.now().await? - self.retention;
         for kind in self.kinds {
             let state = states.iter().find(|state| state.kind == *kind);
             let mut compared = KindLook::of(*kind);
@@ -138,6 +146,7 @@ impl Comparison<'_> {
                 self.look_at(&mut look, &mut compared, &aside).await?;
             }
             kept::compare(self.store, connection, &mut compared).await?;
+            kept::compare_raw(self.store, connection, kept_since, &mut look, &mut compared).await?;
             look.kinds.push(compared);
         }
         Ok(look)
@@ -300,6 +309,7 @@ impl Comparison<'_> {
             look.cannot_tell(kind, why);
         }
         let dates: BTreeSet<_> = dates.into_iter().flatten().collect();
+        compared.shown.clone_from(&dates);
         let dates: Vec<_> = dates.into_iter().collect();
         let connection = self.session.connection().connection_id;
         let stored = self.store.dates_stored(connection, kind, &dates).await?;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::{Absent, KindLook, What, name_of, read_exercise};
+use jiff::Timestamp;
+
+use super::compare::{Absent, KindLook, Look, What, name_of, read_exercise};
 use crate::{
     model::{ConnectionId, Kind, record::Workout},
     normalize::{self, Origin},
@@ -21,19 +23,17 @@ pub(super) const SUMMARY: &str = "summary";
 /// Two durations of one workout differ at most by this.
 const DURATION_TOLERANCE_S: f64 = 2.0;
 
-/// Adds what is kept raw and has no record, and parts of workouts that are lost.
+/// Adds what is kept raw and has no record, and records of which rows are lost.
 pub(super) async fn compare(
     store: &Store,
     connection: ConnectionId,
     compared: &mut KindLook,
 ) -> Result<(), RawError> {
+    for damaged in store.damaged(connection, compared.kind).await? {
+        compared.add(What::Rows(damaged));
+    }
     match compared.kind {
-        Kind::Exercise => {
-            for parts in store.lost_parts(connection).await? {
-                compared.add(What::Parts(parts));
-            }
-            exercises(store, connection, compared).await
-        }
+        Kind::Exercise => exercises(store, connection, compared).await,
         Kind::Activity => days(store, connection, compared).await,
         Kind::PhysicalInformation => {
             for orphan in store.orphans(connection, compared.kind, &[]).await? {
@@ -41,8 +41,65 @@ pub(super) async fn compare(
             }
             Ok(())
         }
-        Kind::Sleep | Kind::NightlyRecharge => Ok(()),
+        Kind::Sleep | Kind::NightlyRecharge => nights(store, connection, compared).await,
     }
+}
+
+/// Adds what Polar sent of nights and is not kept, though it should be; of others, Polar does not send it
+/// again.
+pub(super) async fn compare_raw(
+    store: &Store,
+    connection: ConnectionId,
+    kept_since: Timestamp,
+    look: &mut Look,
+    compared: &mut KindLook,
+) -> Result<(), RawError> {
+    let kind = compared.kind;
+    let mut lost: BTreeSet<_> = store
+        .lost_bodies(connection, kind)
+        .await?
+        .into_iter()
+        .collect();
+    lost.extend(store.without_raw(connection, kind, kept_since).await?);
+    let is_shown = |item: &String| {
+        item.parse()
+            .is_ok_and(|date| compared.shown.contains(&date))
+    };
+    let (shown, others): (Vec<_>, Vec<_>) = lost.into_iter().partition(is_shown);
+    for item in shown {
+        compared.add(What::Body(item));
+    }
+    if !others.is_empty() {
+        let why = format!(
+            "what Polar sent of {} of them is not kept any more, and Polar does not send it again",
+            others.len()
+        );
+        look.cannot_tell(kind, why);
+    }
+    let gone = store
+        .lost_without_trace(connection, kind, kept_since)
+        .await?;
+    if gone > 0 {
+        let why = format!("{gone} that were committed are not stored, and nothing of them is kept");
+        look.cannot_tell(kind, why);
+    }
+    Ok(())
+}
+
+/// Nights that are kept raw, but for those that Polar shows: these are counted already.
+async fn nights(
+    store: &Store,
+    connection: ConnectionId,
+    compared: &mut KindLook,
+) -> Result<(), RawError> {
+    let kept = store.nights_kept(connection, compared.kind).await?;
+    let stored = store.dates_stored(connection, compared.kind, &kept).await?;
+    for date in kept {
+        if !stored.contains(&date) && !compared.shown.contains(&date) {
+            compared.add(What::Day(date));
+        }
+    }
+    Ok(())
 }
 
 impl KindLook {

@@ -10,7 +10,11 @@ mod compare;
 mod kept;
 mod report;
 
-use std::{collections::BTreeSet, io::Write, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    io::Write,
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
@@ -23,7 +27,7 @@ use crate::{
     config::Config,
     connection::{Access, Session},
     job::request::Desk,
-    model::{ConnectionId, ConnectionState, Kind, Lane, TaskId, UserId},
+    model::{ConnectionId, ConnectionState, Details, Kind, Lane, RecordId, TaskId, UserId},
     role::Ground,
     store::{
         Store, StoreError, connection::ConnectionRow, overview::RequestState, raw::RawError,
@@ -55,6 +59,7 @@ pub async fn run(
         store: ground.store.clone(),
         kinds: &config.sync.kinds,
         sync_max: SignedDuration::try_from(config.worker.job_timeout.get())?,
+        retention: SignedDuration::try_from(config.raw.retention.get())?,
         wait: args.wait.get(),
         // A reserve of the quota is for people: an audit of everybody leaves it to them.
         urgency: if args.all {
@@ -79,6 +84,7 @@ struct Auditor<'a> {
     store: Store,
     kinds: &'a BTreeSet<Kind>,
     sync_max: SignedDuration,
+    retention: SignedDuration,
     wait: Duration,
     urgency: Urgency,
 }
@@ -169,6 +175,7 @@ impl Auditor<'_> {
             session: &session,
             kinds: self.kinds,
             sync_max: self.sync_max,
+            retention: self.retention,
         };
         let look = match comparison.look().await {
             Ok(look) => look,
@@ -220,10 +227,20 @@ impl Auditor<'_> {
         patience: Patience,
     ) -> Result<Audited, StoreError> {
         let sync = match task_id {
-            Some(task_id) => Some(follow(&self.store, &row, task_id, patience).await?),
+            Some(task_id) => {
+                let kinds = look.kinds_lacking();
+                Some(follow(&self.store, &row, task_id, &kinds, patience).await?)
+            }
             None => None,
         };
         let mut cannot_tell = look.cannot_tell;
+        let strays = self.store.strays(row.connection_id).await?;
+        if strays > 0 {
+            let why = format!(
+                "{strays} records are lost of which rows are left: samples, zones, stages or a route"
+            );
+            cannot_tell.push(CannotTell { kind: None, why });
+        }
         let mut kinds = Vec::with_capacity(look.kinds.len());
         for kind in look.kinds {
             kinds.push(
@@ -251,9 +268,10 @@ impl Auditor<'_> {
         let mut told = look.numbers();
         let numbers = &mut told.numbers;
         let mut pending = 0_usize;
+        let lost = self.still_lost(row.connection_id, &look).await?;
         for absent in &look.absent {
             let now = self
-                .stored_now(row.connection_id, look.kind, &absent.what)
+                .stored_now(row.connection_id, look.kind, &absent.what, &lost)
                 .await?;
             match (now, absent.is_new) {
                 // Nothing was lost: the sync brought it by the way on which everything comes.
@@ -281,11 +299,38 @@ impl Auditor<'_> {
         Ok(told)
     }
 
+    /// What is still lost of a kind of which something was.
+    async fn still_lost(
+        &self,
+        connection: ConnectionId,
+        look: &KindLook,
+    ) -> Result<StillLost, StoreError> {
+        let was_lost =
+            |is_such: fn(&What) -> bool| look.absent.iter().any(|absent| is_such(&absent.what));
+        let mut lost = StillLost::default();
+        if was_lost(|what| matches!(what, What::Rows(_))) {
+            let damaged = self.store.damaged(connection, look.kind).await?;
+            lost.rows = damaged.iter().map(|damaged| damaged.record_id).collect();
+        }
+        if was_lost(|what| matches!(what, What::Raw(_))) {
+            let orphans = self.store.orphans(connection, look.kind, &[]).await?;
+            lost.items = orphans.into_iter().map(|orphan| orphan.item).collect();
+        }
+        if was_lost(|what| matches!(what, What::Body(_))) {
+            let since = self.store.now().await? - self.retention;
+            let bodies = self.store.lost_bodies(connection, look.kind).await?;
+            let without = self.store.without_raw(connection, look.kind, since).await?;
+            lost.bodies = bodies.into_iter().chain(without).collect();
+        }
+        Ok(lost)
+    }
+
     async fn stored_now(
         &self,
         connection: ConnectionId,
         kind: Kind,
         what: &What,
+        lost: &StillLost,
     ) -> Result<Now, StoreError> {
         let is_stored = match what {
             What::Workout(workout) => {
@@ -298,25 +343,29 @@ impl Auditor<'_> {
                     Some(None) | None => Now::Absent,
                 });
             }
-            What::Parts(parts) => {
-                let lost = self.store.lost_parts(connection).await?;
-                lost.iter().all(|lost| lost.record_id != parts.record_id)
-                    && self
-                        .store
-                        .has_parts(connection, parts.record_id, parts.details)
-                        .await?
+            What::Rows(damaged) => {
+                let (record, details) = (damaged.record_id, damaged.details);
+                !lost.rows.contains(&record)
+                    && (details == Details::NONE
+                        || self.store.has_parts(connection, record, details).await?)
             }
             What::Day(date) => {
                 let stored = self.store.dates_stored(connection, kind, &[*date]).await?;
                 stored.contains(date)
             }
-            What::Raw(item) => {
-                let orphans = self.store.orphans(connection, kind, &[]).await?;
-                orphans.iter().all(|orphan| orphan.item != *item)
-            }
+            What::Raw(item) => !lost.items.contains(item),
+            What::Body(item) => !lost.bodies.contains(item),
         };
         Ok(if is_stored { Now::Stored } else { Now::Absent })
     }
+}
+
+/// What is lost after the sync that was to bring it back.
+#[derive(Debug, Default)]
+struct StillLost {
+    rows: HashSet<RecordId>,
+    items: HashSet<String>,
+    bodies: HashSet<String>,
 }
 
 /// How something is stored that was not.

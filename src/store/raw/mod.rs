@@ -209,7 +209,8 @@ fn distinct(parts: &[RawPart]) -> Vec<&RawPart> {
     distinct
 }
 
-/// The answers that are kept for one version of an item, by part; `None`: there was no body.
+/// The answers that are kept for one version of an item, by part; `None`: there was no body. One whose
+/// body is lost is not kept.
 pub async fn load(
     store: &Store,
     connection: ConnectionId,
@@ -221,7 +222,8 @@ pub async fn load(
         r#"SELECT i.part, b.body AS "body?", b.length_bytes AS "length_bytes?"
         FROM polar_sync.raw_item i
         LEFT JOIN polar_sync.raw_body b USING (connection_id, sha256)
-        WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = $3 AND i.version = $4"#,
+        WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = $3 AND i.version = $4
+            AND (i.sha256 IS NULL OR b.sha256 IS NOT NULL)"#,
         connection.0,
         kind.as_str(),
         item,

@@ -6,17 +6,18 @@
 use jiff::civil::Date;
 
 use crate::model::{
-    ConnectionId, Kind, RecordId, UserId,
+    ConnectionId, Detail, Kind, RecordId, UserId,
     record::{ActivityZoneSample, DailyActivity},
 };
 
 use super::{
-    super::{StoreError, Tx},
+    super::{Store, StoreError, Tx, restore::Damaged},
     Change, Head, Revision, Upserted, Verdict, chunk,
     fingerprint::{Fingerprint, Hash},
     judge,
     part::{PartMark, PartState, content},
     series,
+    stray::Traces,
 };
 
 /// Stores a day. Its version is when Polar created it.
@@ -50,6 +51,12 @@ pub async fn upsert_daily_activity(
         Verdict::Leave(upserted) => return Ok(upserted),
         Verdict::Write(revision) => revision,
     };
+    let traces = Traces {
+        chunks: steps.as_deref().unwrap_or_default(),
+        first_zone: zones.and_then(|samples| Some(samples.first()?.at)),
+        ..Traces::default()
+    };
+    let revision = revision.adopted(tx, connection, &traces).await?;
     put(tx, connection, revision, activity, &marks, &content_hash).await?;
     if let Some(steps) = steps.filter(|_| marks.steps.differs_from(&before.steps)) {
         series::replace(tx, connection, revision.record_id, &steps).await?;
@@ -105,6 +112,43 @@ fn hash_of(samples: &[ActivityZoneSample]) -> Hash {
             .with(&sample.in_zone_s)
     });
     all.finish()
+}
+
+/// The days that are said to have samples of which rows are lost: steps, and zones.
+pub(in crate::store) async fn damaged_days(
+    store: &Store,
+    connection: ConnectionId,
+) -> Result<Vec<Damaged>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT record_id AS "record_id: RecordId", date AS "date: jiff_sqlx::Date", polar_id,
+            step_samples_state = 'stored' AS "has_steps!", step_samples_hash,
+            zone_samples_state = 'stored' AND NOT EXISTS (
+                SELECT FROM polar_sync.activity_zone_sample p
+                WHERE p.connection_id = r.connection_id AND p.record_id = r.record_id) AS "lacks_zones!",
+            ARRAY(SELECT p.content_hash FROM polar_sync.series p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "chunks!"
+        FROM polar_sync.daily_activity r WHERE connection_id = $1 ORDER BY date"#,
+        connection.0,
+    )
+    .fetch_all(store.pool())
+    .await
+    .map_err(StoreError::while_doing("look for days that lost samples"))?;
+    let days = rows.into_iter().map(|row| {
+        let chunks = row.chunks.iter().map(Vec::as_slice);
+        let steps = chunk::hash_of_hashes(chunks);
+        let lacks_steps = row.has_steps && row.step_samples_hash.as_deref() != Some(&steps);
+        let lacking = [
+            lacks_steps.then_some(Detail::Samples),
+            row.lacks_zones.then_some(Detail::Zones),
+        ];
+        Damaged {
+            record_id: row.record_id,
+            polar_id: Some(row.polar_id),
+            date: Some(row.date.to_jiff()),
+            details: lacking.into_iter().flatten().collect(),
+        }
+    });
+    Ok(days.filter(Damaged::lacks_details).collect())
 }
 
 async fn stored(

@@ -44,9 +44,14 @@ pub(super) fn chunks<'a>(series: impl IntoIterator<Item = &'a Series>) -> Vec<Ch
 
 /// The hash of all chunks of a record.
 pub(super) fn hash_of(chunks: &[Chunk]) -> Hash {
-    let all = chunks.iter().fold(Fingerprint::default(), |all, chunk| {
-        all.with(chunk.content_hash.as_slice())
-    });
+    hash_of_hashes(chunks.iter().map(|chunk| chunk.content_hash.as_slice()))
+}
+
+/// The same of the hashes of all chunks, in order.
+pub(super) fn hash_of_hashes<'a>(hashes: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+    let all = hashes
+        .into_iter()
+        .fold(Fingerprint::default(), Fingerprint::with);
     all.finish()
 }
 

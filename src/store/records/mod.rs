@@ -21,6 +21,7 @@ mod physical_information;
 mod route;
 mod series;
 mod sleep;
+mod stray;
 mod workout;
 mod workout_match;
 mod workout_row;
@@ -32,9 +33,12 @@ pub use physical_information::upsert_physical_information;
 pub use sleep::upsert_sleep;
 pub use workout::{StoredWorkout, find_workouts, upsert_workout};
 
+pub(super) use activity::damaged_days;
 pub(super) use chunk::SPAN_MAX;
 pub(super) use encoding::Values;
-pub(super) use workout::no_parts;
+pub(super) use nightly_recharge::damaged_recharges;
+pub(super) use sleep::damaged_sleeps;
+pub(super) use workout::damaged_workouts;
 
 use jiff::Timestamp;
 

@@ -5,11 +5,11 @@ use jiff::{Timestamp, civil::Date};
 use crate::model::{ConnectionId, Kind, RecordId, UserId, record::NightlyRecharge};
 
 use super::{
-    super::{StoreError, Tx},
-    Head, Revision, Upserted, Verdict,
-    chunk::{self, Chunk},
+    super::{Store, StoreError, Tx},
+    Head, Revision, Upserted, Verdict, chunk,
     fingerprint::{Fingerprint, Hash},
     judge, series,
+    stray::Traces,
 };
 
 /// Stores a night's recovery. Its version is `fetched_at`, when the fetch of it began.
@@ -21,12 +21,17 @@ pub async fn upsert_nightly_recharge(
     fetched_at: Timestamp,
 ) -> Result<Upserted, StoreError> {
     let chunks = chunk::chunks(recharge.hrv.iter().chain(&recharge.breathing));
-    let content_hash = fingerprint(recharge, &chunks);
+    let content_hash = fingerprint(recharge, &chunk::hash_of(&chunks));
     let stored = head(tx, connection, recharge.date).await?;
     let revision = match judge(stored.as_ref(), fetched_at, &content_hash) {
         Verdict::Leave(upserted) => return Ok(upserted),
         Verdict::Write(revision) => revision,
     };
+    let traces = Traces {
+        chunks: &chunks,
+        ..Traces::default()
+    };
+    let revision = revision.adopted(tx, connection, &traces).await?;
     put(
         tx,
         connection,
@@ -42,7 +47,7 @@ pub async fn upsert_nightly_recharge(
         .await
 }
 
-fn fingerprint(recharge: &NightlyRecharge, chunks: &[Chunk]) -> Hash {
+fn fingerprint(recharge: &NightlyRecharge, series: &Hash) -> Hash {
     Fingerprint::default()
         .with(&recharge.date)
         .with(&recharge.utc_offset_minutes)
@@ -53,8 +58,49 @@ fn fingerprint(recharge: &NightlyRecharge, chunks: &[Chunk]) -> Hash {
         .with(&recharge.ans_charge)
         .with(&recharge.ans_charge_status)
         .with(&recharge.status)
-        .with(chunk::hash_of(chunks).as_slice())
+        .with(series.as_slice())
         .finish()
+}
+
+/// The dates of recharges of which samples are lost: what is stored has another fingerprint than what
+/// was.
+pub(in crate::store) async fn damaged_recharges(
+    store: &Store,
+    connection: ConnectionId,
+) -> Result<Vec<(RecordId, Date)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT record_id AS "record_id: RecordId", date AS "date: jiff_sqlx::Date", utc_offset_minutes,
+            hrv_rmssd_ms, breathing_rate_brpm, heart_rate_avg_bpm, beat_to_beat_avg_ms, ans_charge,
+            ans_charge_status, status, content_hash,
+            ARRAY(SELECT p.content_hash FROM polar_sync.series p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "chunks!"
+        FROM polar_sync.nightly_recharge r WHERE connection_id = $1 ORDER BY date"#,
+        connection.0,
+    )
+    .fetch_all(store.pool())
+    .await
+    .map_err(StoreError::while_doing("look for recharges that lost samples"))?;
+    let mut damaged = Vec::new();
+    for row in rows {
+        let recharge = NightlyRecharge {
+            date: row.date.to_jiff(),
+            utc_offset_minutes: row.utc_offset_minutes,
+            hrv_rmssd_ms: row.hrv_rmssd_ms,
+            breathing_rate_brpm: row.breathing_rate_brpm,
+            heart_rate_avg_bpm: row.heart_rate_avg_bpm,
+            beat_to_beat_avg_ms: row.beat_to_beat_avg_ms,
+            ans_charge: row.ans_charge,
+            ans_charge_status: row.ans_charge_status,
+            status: row.status,
+            hrv: None,
+            breathing: None,
+        };
+        let chunks = row.chunks.iter().map(Vec::as_slice);
+        if row.content_hash != fingerprint(&recharge, &chunk::hash_of_hashes(chunks)) {
+            damaged.push((row.record_id, recharge.date));
+        }
+    }
+    Ok(damaged)
 }
 
 async fn head(

@@ -48,6 +48,11 @@ impl Track {
         }
     }
 
+    /// Where its points lie: latitudes and longitudes.
+    pub(super) fn places(&self) -> (&[i32], &[i32]) {
+        (&self.latitudes_e7, &self.longitudes_e7)
+    }
+
     pub(super) fn hash(&self) -> Hash {
         Fingerprint::default()
             .with(&self.started_at)

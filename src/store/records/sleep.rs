@@ -8,11 +8,11 @@ use crate::model::{
 };
 
 use super::{
-    super::{StoreError, Tx},
-    Head, Revision, Upserted, Verdict,
-    chunk::{self, Chunk},
+    super::{Store, StoreError, Tx},
+    Head, Revision, Upserted, Verdict, chunk,
     fingerprint::{Fingerprint, Hash},
     judge, series,
+    stray::Traces,
 };
 
 /// Stores a night. Its version is `fetched_at`, when the fetch of it began.
@@ -24,19 +24,25 @@ pub async fn upsert_sleep(
     fetched_at: Timestamp,
 ) -> Result<Upserted, StoreError> {
     let chunks = chunk::chunks(&sleep.heart_rate);
-    let content_hash = fingerprint(sleep, &chunks);
+    let content_hash = fingerprint(sleep, &chunk::hash_of(&chunks));
     let stored = head(tx, connection, sleep.date).await?;
     let revision = match judge(stored.as_ref(), fetched_at, &content_hash) {
         Verdict::Leave(upserted) => return Ok(upserted),
         Verdict::Write(revision) => revision,
     };
+    let traces = Traces {
+        first_stage: sleep.stages.first().map(|stage| stage.start_at),
+        chunks: &chunks,
+        ..Traces::default()
+    };
+    let revision = revision.adopted(tx, connection, &traces).await?;
     put(tx, connection, revision, sleep, fetched_at, &content_hash).await?;
     replace_stages(tx, connection, revision.record_id, &sleep.stages).await?;
     series::replace(tx, connection, revision.record_id, &chunks).await?;
     revision.announce(tx, connection, user, Kind::Sleep).await
 }
 
-fn fingerprint(sleep: &Sleep, chunks: &[Chunk]) -> Hash {
+fn fingerprint(sleep: &Sleep, heart_rate: &Hash) -> Hash {
     let summary = Fingerprint::default()
         .with(&sleep.date)
         .with(&sleep.start_at)
@@ -60,13 +66,88 @@ fn fingerprint(sleep: &Sleep, chunks: &[Chunk]) -> Hash {
         .with(&sleep.solidity_score)
         .with(&sleep.regeneration_score)
         .with(&sleep.device_id)
-        .with(chunk::hash_of(chunks).as_slice());
+        .with(heart_rate.as_slice());
     let with_stages = sleep.stages.iter().fold(summary, |hash, stage| {
         hash.with(stage.stage.as_str())
             .with(&stage.start_at)
             .with(&stage.end_at)
     });
     with_stages.finish()
+}
+
+/// The dates of nights of which stages or samples are lost: what is stored has another fingerprint
+/// than what was.
+pub(in crate::store) async fn damaged_sleeps(
+    store: &Store,
+    connection: ConnectionId,
+) -> Result<Vec<(RecordId, Date)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT record_id AS "record_id: RecordId", date AS "date: jiff_sqlx::Date",
+            start_at AS "start_at: jiff_sqlx::Timestamp", end_at AS "end_at: jiff_sqlx::Timestamp",
+            utc_offset_minutes, light_s, deep_s, rem_s, unrecognized_s, interruption_s,
+            short_interruption_s, long_interruption_s, score, continuity, continuity_class, cycles,
+            sleep_charge, rating, goal_s, duration_score, solidity_score, regeneration_score, device_id,
+            content_hash,
+            ARRAY(SELECT p.stage FROM polar_sync.sleep_stage p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "stages!",
+            ARRAY(SELECT p.start_at FROM polar_sync.sleep_stage p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "stage_starts!: Vec<jiff_sqlx::Timestamp>",
+            ARRAY(SELECT p.end_at FROM polar_sync.sleep_stage p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "stage_ends!: Vec<jiff_sqlx::Timestamp>",
+            ARRAY(SELECT p.content_hash FROM polar_sync.series p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "chunks!"
+        FROM polar_sync.sleep r WHERE connection_id = $1 ORDER BY date"#,
+        connection.0,
+    )
+    .fetch_all(store.pool())
+    .await
+    .map_err(StoreError::while_doing("look for nights that lost something"))?;
+    let mut damaged = Vec::new();
+    for row in rows {
+        let intervals = row
+            .stages
+            .iter()
+            .zip(row.stage_starts.iter().zip(&row.stage_ends));
+        let stages = intervals.map(|(stage, (start_at, end_at))| {
+            let stage = stage.parse();
+            Ok(SleepStageInterval {
+                stage: stage.map_err(|error| StoreError::decoding("a sleep stage", error))?,
+                start_at: start_at.to_jiff(),
+                end_at: end_at.to_jiff(),
+            })
+        });
+        let sleep = Sleep {
+            date: row.date.to_jiff(),
+            start_at: row.start_at.to_jiff(),
+            end_at: row.end_at.to_jiff(),
+            utc_offset_minutes: row.utc_offset_minutes,
+            light_s: row.light_s,
+            deep_s: row.deep_s,
+            rem_s: row.rem_s,
+            unrecognized_s: row.unrecognized_s,
+            interruption_s: row.interruption_s,
+            short_interruption_s: row.short_interruption_s,
+            long_interruption_s: row.long_interruption_s,
+            score: row.score,
+            continuity: row.continuity,
+            continuity_class: row.continuity_class,
+            cycles: row.cycles,
+            sleep_charge: row.sleep_charge,
+            rating: row.rating,
+            goal_s: row.goal_s,
+            duration_score: row.duration_score,
+            solidity_score: row.solidity_score,
+            regeneration_score: row.regeneration_score,
+            device_id: row.device_id,
+            stages: stages.collect::<Result<_, StoreError>>()?,
+            heart_rate: None,
+        };
+        let chunks = row.chunks.iter().map(Vec::as_slice);
+        if row.content_hash != fingerprint(&sleep, &chunk::hash_of_hashes(chunks)) {
+            damaged.push((row.record_id, sleep.date));
+        }
+    }
+    Ok(damaged)
 }
 
 async fn head(

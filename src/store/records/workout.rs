@@ -1,18 +1,19 @@
 //! Workouts: the summary, and the parts that have their own resources at Polar.
 
 use crate::model::{
-    ConnectionId, Kind, RecordId, UserId,
+    ConnectionId, Detail, Kind, RecordId, UserId,
     record::{Workout, Zone},
 };
 
 use super::{
-    super::{Store, StoreError, Tx},
+    super::{Store, StoreError, Tx, restore::Damaged},
     Change, Revision, Upserted,
     chunk::{self, Chunk},
     fingerprint::{Fingerprint, Hash},
     part::content,
     route::Track,
     series,
+    stray::Traces,
     workout_match::{self, Match},
     workout_row::{Precedence, WorkoutRow},
     workout_table::{candidates, put, replace_zones},
@@ -37,16 +38,19 @@ pub async fn upsert_workout(
         }
     };
     let parts = Parts::of(workout);
-    let (next, differing) = match revise(stored, workout, parts) {
+    let (mut next, differing) = match revise(stored, workout, parts) {
         Revised::Leave(upserted) => return Ok(upserted),
         Revised::Write(next, differing) => (next, differing),
     };
-    put(tx, connection, &next).await?;
-    differing.store(tx, connection, next.record_id).await?;
     let revision = Revision {
         record_id: next.record_id,
         number: next.revision,
     };
+    let traces = differing.traces();
+    let revision = revision.adopted(tx, connection, &traces).await?;
+    (next.record_id, next.revision) = (revision.record_id, revision.number);
+    put(tx, connection, &next).await?;
+    differing.store(tx, connection, next.record_id).await?;
     revision
         .announce(tx, connection, user, Kind::Exercise)
         .await
@@ -85,21 +89,65 @@ pub async fn find_workouts(
     Ok(found)
 }
 
-/// The hashes of parts that are stored and hold nothing.
-#[derive(Debug)]
-pub(in crate::store) struct NoParts {
-    pub(in crate::store) samples: Hash,
-    pub(in crate::store) zones: Hash,
-    pub(in crate::store) route: Hash,
-}
-
-/// The hashes of nothing.
-pub(in crate::store) fn no_parts() -> NoParts {
-    NoParts {
-        samples: chunk::hash_of(&[]),
-        zones: hash_of(&[]),
-        route: Track::of(&[]).hash(),
-    }
+/// The workouts that are said to have parts of which rows are lost.
+pub(in crate::store) async fn damaged_workouts(
+    store: &Store,
+    connection: ConnectionId,
+) -> Result<Vec<Damaged>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT record_id AS "record_id: RecordId", polar_id,
+            samples_state = 'stored' AS "has_samples!", samples_hash,
+            zones_state = 'stored' AS "has_zones!", zones_hash,
+            route_state = 'stored' AND NOT EXISTS (
+                SELECT FROM polar_sync.route p
+                WHERE p.connection_id = r.connection_id AND p.record_id = r.record_id) AS "lacks_route!",
+            ARRAY(SELECT p.content_hash FROM polar_sync.series p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.position) AS "chunks!",
+            ARRAY(SELECT p.zone_index FROM polar_sync.workout_zone p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.zone_index) AS "zone_indexes!",
+            ARRAY(SELECT p.lower_bpm FROM polar_sync.workout_zone p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.zone_index) AS "zones_lower!",
+            ARRAY(SELECT p.upper_bpm FROM polar_sync.workout_zone p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.zone_index) AS "zones_upper!",
+            ARRAY(SELECT p.in_zone_s FROM polar_sync.workout_zone p WHERE p.connection_id = r.connection_id
+                AND p.record_id = r.record_id ORDER BY p.zone_index) AS "zones_s!"
+        FROM polar_sync.workout r WHERE connection_id = $1 ORDER BY start_at"#,
+        connection.0,
+    )
+    .fetch_all(store.pool())
+    .await
+    .map_err(StoreError::while_doing("look for workouts that lost parts"))?;
+    let workouts = rows.into_iter().map(|row| {
+        let samples = chunk::hash_of_hashes(row.chunks.iter().map(Vec::as_slice));
+        let bounds = row
+            .zones_lower
+            .iter()
+            .zip(&row.zones_upper)
+            .zip(&row.zones_s);
+        let zones = row.zone_indexes.iter().zip(bounds);
+        let zones: Vec<_> = zones
+            .map(|(zone_index, ((lower_bpm, upper_bpm), in_zone_s))| Zone {
+                zone_index: *zone_index,
+                lower_bpm: *lower_bpm,
+                upper_bpm: *upper_bpm,
+                in_zone_s: *in_zone_s,
+            })
+            .collect();
+        let lacks_samples = row.has_samples && row.samples_hash.as_deref() != Some(&samples);
+        let lacks_zones = row.has_zones && row.zones_hash.as_deref() != Some(&hash_of(&zones));
+        let lacking = [
+            lacks_samples.then_some(Detail::Samples),
+            lacks_zones.then_some(Detail::Zones),
+            row.lacks_route.then_some(Detail::Route),
+        ];
+        Damaged {
+            record_id: row.record_id,
+            polar_id: row.polar_id,
+            date: None,
+            details: lacking.into_iter().flatten().collect(),
+        }
+    });
+    Ok(workouts.filter(Damaged::lacks_details).collect())
 }
 
 /// The contents of a workout's parts, as they are stored.
@@ -165,6 +213,18 @@ impl<'a> Parts<'a> {
             samples: content(&workout.samples).map(chunk::chunks),
             zones: content(&workout.zones).map(Vec::as_slice),
             route: content(&workout.route).map(|points| Track::of(points)),
+        }
+    }
+
+    fn traces(&self) -> Traces<'_> {
+        Traces {
+            chunks: self.samples.as_deref().unwrap_or_default(),
+            zones: self.zones.unwrap_or_default(),
+            route: self
+                .route
+                .as_ref()
+                .filter(|route| !route.places().0.is_empty()),
+            ..Traces::default()
         }
     }
 
