@@ -23,6 +23,8 @@ pub struct Damaged {
     pub record_id: RecordId,
     /// Its id in transactions.
     pub polar_id: Option<i64>,
+    /// Its id at `/v3/exercises`.
+    pub hashed_id: Option<String>,
     /// The date of a record that there is one of a day.
     pub date: Option<Date>,
     /// The parts that are not whole; of a day of activity, the steps are its samples. None are told of a
@@ -45,6 +47,13 @@ pub struct Orphan {
     pub version: String,
 }
 
+impl Orphan {
+    /// Whether a transaction offered it; else `/v3/exercises` showed it.
+    pub fn is_offered(&self) -> bool {
+        self.item.bytes().all(|byte| byte.is_ascii_digit())
+    }
+}
+
 impl Store {
     /// Records of a kind of which rows are lost.
     pub async fn damaged(
@@ -55,6 +64,7 @@ impl Store {
         let night = |(record_id, date)| Damaged {
             record_id,
             polar_id: None,
+            hashed_id: None,
             date: Some(date),
             details: Details::NONE,
         };
@@ -95,9 +105,10 @@ impl Store {
         Ok(stored.unwrap_or(false))
     }
 
-    /// Items of a kind with transactions that are kept raw, were understood, and have no record with
-    /// their id; and those of `also`, whatever is stored of them. An earlier offer of a day of activity
-    /// is among them, since its record has the id of the latest.
+    /// Items of a kind with transactions that are kept raw and have no record with their id, whether they
+    /// are understood or not; and those of `also`, whatever is stored of them. An earlier offer of a day of
+    /// activity is among them, since its record has the id of the latest; and exercises as `/v3/exercises`
+    /// calls them, after all others.
     pub async fn orphans(
         &self,
         connection: ConnectionId,
@@ -107,25 +118,26 @@ impl Store {
         sqlx::query_as!(
             Orphan,
             "SELECT item, version FROM (
-                SELECT DISTINCT ON (i.item) i.item, i.version, i.fetched_at
+                SELECT DISTINCT ON (i.item) i.item, i.version, i.fetched_at,
+                    i.item ~ '^[0-9]{1,18}$' AS is_number
                 FROM polar_sync.raw_item i
                 WHERE i.connection_id = $1 AND i.kind = $2 AND i.part = 'summary' AND i.sha256 IS NOT NULL
-                    AND i.item ~ '^[0-9]{1,18}$'
                 ORDER BY i.item, i.fetched_at DESC
             ) AS latest
-            WHERE (item = ANY ($3) OR item NOT IN (
+            WHERE (is_number OR $2 = 'exercise')
+                AND (item = ANY ($3) OR item NOT IN (
                     SELECT polar_id::text FROM polar_sync.workout
                     WHERE $2 = 'exercise' AND connection_id = $1 AND polar_id IS NOT NULL
+                    UNION ALL
+                    SELECT polar_hashed_id FROM polar_sync.workout
+                    WHERE $2 = 'exercise' AND connection_id = $1 AND polar_hashed_id IS NOT NULL
                     UNION ALL
                     SELECT polar_id::text FROM polar_sync.physical_information
                     WHERE $2 = 'physical_information' AND connection_id = $1
                     UNION ALL
                     SELECT polar_id::text FROM polar_sync.daily_activity
                     WHERE $2 = 'activity' AND connection_id = $1))
-                AND NOT EXISTS (SELECT FROM polar_sync.quarantine q
-                    WHERE q.connection_id = $1 AND q.kind = $2 AND q.item = latest.item
-                        AND q.version = latest.version AND q.part = 'summary')
-            ORDER BY fetched_at DESC LIMIT $4",
+            ORDER BY is_number DESC, fetched_at DESC LIMIT $4",
             connection.0,
             kind.as_str(),
             also,
@@ -163,7 +175,7 @@ impl Store {
         Ok(rows.into_iter().map(jiff_sqlx::Date::to_jiff).collect())
     }
 
-    /// The dates of nights of a kind that are kept raw and were understood.
+    /// The dates of nights of a kind that are kept raw, whether they are understood or not.
     pub async fn nights_kept(
         &self,
         connection: ConnectionId,
@@ -173,8 +185,6 @@ impl Store {
             "SELECT DISTINCT i.item
              FROM polar_sync.raw_item i JOIN polar_sync.raw_body b USING (connection_id, sha256)
              WHERE i.connection_id = $1 AND i.kind = $2 AND i.item ~ '^\\d{4}-\\d{2}-\\d{2}$'
-                 AND NOT EXISTS (SELECT FROM polar_sync.quarantine q
-                     WHERE q.connection_id = $1 AND q.kind = $2 AND q.item = i.item)
              ORDER BY i.item",
             connection.0,
             kind.as_str()

@@ -298,7 +298,7 @@ async fn fetch(
 }
 
 /// The session of this id, unless it cannot be understood.
-fn read_session(
+pub(super) fn read_session(
     id: &str,
     body: &[u8],
     details: Details,

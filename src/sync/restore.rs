@@ -6,9 +6,10 @@
 
 use super::{
     Failure, Run,
+    complete::read_session,
     item::{Fetched, FetchedItem, SUMMARY},
     record::{count, store_record},
-    rows::{Origins, Record, rows},
+    rows::{NotUnderstood, Origins, Record, rows},
 };
 use crate::{
     accesslink::{
@@ -20,7 +21,8 @@ use crate::{
     model::{Detail, Details, Kind, TransactionalKind, record::Part},
     store::{
         event::Counts,
-        raw,
+        raw::{self, RawKey},
+        raw_latest,
         records::Change,
         restore::{Damaged, Orphan},
     },
@@ -37,23 +39,71 @@ pub(super) async fn restore(
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
-    let damaged = run.store.damaged(connection, kind.into()).await?;
-    let also: Vec<_> = damaged
-        .iter()
-        .filter_map(|damaged| Some(damaged.polar_id?.to_string()))
-        .collect();
-    for orphan in run.store.orphans(connection, kind.into(), &also).await? {
-        let is_its = |damaged: &&Damaged| {
-            let item = damaged.polar_id.map(|id| id.to_string());
-            item.as_deref() == Some(&orphan.item)
-        };
-        read_again(run, kind, &orphan, damaged.iter().find(is_its), counts).await?;
+    let mut damaged = run.store.damaged(connection, kind.into()).await?;
+    let also: Vec<_> = damaged.iter().flat_map(items_of).collect();
+    let orphans = run.store.orphans(connection, kind.into(), &also).await?;
+    let (offered, shown): (Vec<_>, Vec<_>) = orphans.iter().partition(|orphan| orphan.is_offered());
+    for orphan in offered {
+        read_again(run, kind, orphan, its(&damaged, orphan), counts).await?;
+    }
+    if !shown.is_empty() {
+        damaged = run.store.damaged(connection, kind.into()).await?;
+    }
+    for orphan in shown {
+        // What was damaged and is whole by now has better parts than those.
+        let its = its(&damaged, orphan);
+        if its.is_some() || !also.contains(&orphan.item) {
+            read_shown(run, orphan, its, counts).await?;
+        }
     }
     if kind == TransactionalKind::Activity {
         for damaged in run.store.damaged(connection, kind.into()).await? {
             note_gone(run, kind.into(), &damaged).await?;
         }
     }
+    Ok(())
+}
+
+/// The items that a record is known by at Polar.
+fn items_of(damaged: &Damaged) -> impl Iterator<Item = String> {
+    let offered = damaged.polar_id.map(|id| id.to_string());
+    offered.into_iter().chain(damaged.hashed_id.clone())
+}
+
+fn its<'a>(damaged: &'a [Damaged], orphan: &Orphan) -> Option<&'a Damaged> {
+    let mut damaged = damaged.iter();
+    damaged.find(|damaged| items_of(damaged).any(|item| item == orphan.item))
+}
+
+/// Stores the workout again that `/v3/exercises` showed once, or what is lost of it.
+async fn read_shown(
+    run: &Run<'_>,
+    orphan: &Orphan,
+    damaged: Option<&Damaged>,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let connection = run.lease.connection_id;
+    let key = RawKey {
+        item: orphan.item.clone(),
+        version: orphan.version.clone(),
+        part: SUMMARY.to_owned(),
+    };
+    let body = raw_latest::body(run.store, connection, Kind::Exercise, &key).await?;
+    let details = damaged.map_or(run.wanted(), |damaged| damaged.details);
+    // What is not understood of it is in quarantine already.
+    let mut known = NotUnderstood::default();
+    let workout = body.and_then(|body| read_session(&orphan.item, &body, details, &mut known));
+    let Some(workout) = workout else {
+        return Ok(());
+    };
+    let record = Record::Workout(Box::new(workout));
+    if let Some(damaged) = damaged {
+        return mend(run, damaged, &record, counts).await;
+    }
+    let mut tx = run.begin("restore").await?;
+    let change = store_record(&mut tx, run, &record).await?;
+    tx.commit().await?;
+    count(Kind::Exercise, change, counts);
     Ok(())
 }
 

@@ -307,6 +307,21 @@ async fn what_is_missing_without_a_worker_stays_so() {
     assert!(said.stdout.contains("--all --after "), "{said:?}");
 }
 
+/// What Polar sent of exercises tells no more than when they were uploaded: zstd of one raw block.
+const NOT_UNDERSTOOD: &str = r#"
+    CREATE TEMPORARY TABLE odd AS
+    SELECT i.connection_id, i.item, sha256(convert_to(w.said, 'UTF8')) AS sha256, '\x28b52ffd20'::bytea
+        || set_byte('\x00', 0, length(w.said))
+        || set_byte(set_byte('\x000000', 0, (length(w.said) * 8 + 1) & 255), 1, (length(w.said) * 8 + 1) >> 8)
+        || convert_to(w.said, 'UTF8') AS body, length(w.said) AS length_bytes
+    FROM polar_sync.raw_item i JOIN (SELECT connection_id, polar_id::text AS item, '{"upload-time":"'
+        || to_char(uploaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') || '"}' AS said
+        FROM polar_sync.workout) AS w USING (connection_id, item)
+    WHERE i.kind = 'exercise' AND i.part = 'summary';
+    INSERT INTO polar_sync.raw_body SELECT connection_id, sha256, body, length_bytes FROM odd ON CONFLICT DO NOTHING;
+    UPDATE polar_sync.raw_item i SET sha256 = odd.sha256 FROM odd
+    WHERE i.connection_id = odd.connection_id AND i.kind = 'exercise' AND i.item = odd.item AND i.part = 'summary'"#;
+
 #[rstest]
 #[case::of_a_version_that_polar_said("")]
 #[case::of_a_version_of_ours(
@@ -315,8 +330,18 @@ async fn what_is_missing_without_a_worker_stays_so() {
 #[tokio::test]
 async fn what_is_in_quarantine_is_stored(#[case] version: &'static str) {
     let (world, worker) = world(1).await;
+    world.execute(NOT_UNDERSTOOD).await;
     world.execute(version).await;
     world.execute(LOSE_HALF).await;
+    let dates = "SELECT jsonb_agg(date)::text FROM polar_sync.sleep";
+    let dates: Vec<String> = serde_json::from_str(&world.text(dates).await).unwrap();
+    let nights: Vec<_> = dates
+        .iter()
+        .map(|date| json!({ "date": date, "sleep_start_time": "late" }))
+        .collect();
+    let action = json!({ "type": "body", "body": json!({ "nights": nights }).to_string() });
+    let fault = json!({ "op": "sleep.list", "times": null, "action": action });
+    world.sim.post("/faults", fault).await;
     let quarantined = "INSERT INTO polar_sync.quarantine
             (connection_id, kind, item, version, part, sha256, reason, quarantined_at)
         SELECT i.connection_id, i.kind, i.item, i.version, i.part, i.sha256, 'odd', polar_sync.now()

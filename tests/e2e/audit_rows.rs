@@ -83,7 +83,11 @@ fn assert_same(
 ) {
     for ((table, before), (_, after)) in before.iter().zip(after) {
         let lacks: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
-        assert!(lacks.is_empty(), "{what}: {table} lacks {lacks:#?}");
+        let others: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
+        assert!(
+            lacks.is_empty(),
+            "{what}: {table} lacks {lacks:#?} and has {others:#?}"
+        );
         assert_eq!(before.len(), after.len(), "{what}: {table}");
     }
 }
@@ -266,6 +270,24 @@ async fn nights_that_polar_does_not_show_any_more_are_read_again() {
 }
 
 #[tokio::test]
+async fn records_of_which_something_is_in_quarantine_come_back_as_well() {
+    let (world, worker) = world(1).await;
+    let before = records(&world).await;
+    let odd = "INSERT INTO polar_sync.quarantine
+            (connection_id, kind, item, version, part, sha256, reason, quarantined_at)
+        SELECT connection_id, kind, item, version, part, sha256, 'calories: expected a number', polar_sync.now()
+        FROM polar_sync.raw_item WHERE part = 'summary'";
+    execute(&world, odd.to_owned()).await;
+    for table in RECORDS {
+        execute(&world, format!("DELETE FROM polar_sync.{table}")).await;
+    }
+    assert_brought_back(&world, "everything").await;
+    assert_same("everything", &before, &records(&world).await);
+    assert_eq!(world.differences().await, Vec::<String>::new());
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_try_after_one_that_failed_brings_back_what_is_lost() {
     let (world, worker) = world(1).await;
     let before = records(&world).await;
@@ -346,7 +368,9 @@ async fn of_a_user_who_lacks_nothing_nothing_is_said() {
     execute(&world, "UPDATE polar_sync.workout SET samples_state = 'not_requested', samples_hash = NULL,
         samples_transactional = false WHERE polar_id = (SELECT min(polar_id) FROM polar_sync.workout);
         DELETE FROM polar_sync.series WHERE record_id IN (
-            SELECT record_id FROM polar_sync.workout WHERE samples_state = 'not_requested')".to_owned()).await;
+            SELECT record_id FROM polar_sync.workout WHERE samples_state = 'not_requested');
+        DELETE FROM polar_sync.raw_item WHERE kind = 'exercise' AND part LIKE 'samples%' AND item = (
+            SELECT polar_id::text FROM polar_sync.workout WHERE samples_state = 'not_requested')".to_owned()).await;
     world
         .xadd(
             "interactive",
@@ -356,6 +380,13 @@ async fn of_a_user_who_lacks_nothing_nothing_is_said() {
     world.until_in_step().await;
     let both = "SELECT count(*) FROM api_v1.workouts WHERE polar_id IS NOT NULL AND polar_hashed_id IS NOT NULL";
     assert_eq!(world.number(both).await, 1);
+    assert_whole(&world).await;
+    // It comes back with both of its ids.
+    let before = records(&world).await;
+    let lost = "DELETE FROM polar_sync.workout WHERE polar_hashed_id IS NOT NULL";
+    execute(&world, lost.to_owned()).await;
+    assert_brought_back(&world, "a workout with two ids").await;
+    assert_same("a workout with two ids", &before, &records(&world).await);
     assert_whole(&world).await;
     // What was lost once does not matter any more, and what is old is not expected to be kept raw.
     execute(

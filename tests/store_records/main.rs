@@ -8,6 +8,7 @@
 
 mod activities;
 mod convergence;
+mod damage;
 mod feed;
 mod fixtures;
 mod nights;

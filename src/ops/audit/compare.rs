@@ -257,21 +257,25 @@ impl Comparison<'_> {
         synced_at.is_none_or(|at| uploaded_at > at - self.sync_max)
     }
 
-    /// When the exercises were uploaded of which the summary is in quarantine: there is no other tie
-    /// between the two ids of one of these.
+    /// When the exercises were uploaded of which the summary is in quarantine as a whole: there is no other
+    /// tie between the two ids of one of these.
     async fn quarantined_uploads(&self, aside: &Aside<'_>) -> Result<BTreeSet<i64>, RawError> {
         let mut uploads = BTreeSet::new();
         for body in &aside.quarantine {
             if body.key.part != kept::SUMMARY {
                 continue;
             }
-            let mut at = instant(&body.key.version);
-            if at.is_none() {
-                let connection = body.connection;
-                let kept = raw_latest::body(self.store, connection, body.kind, &body.key).await?;
-                let name = kept.map(|kept| name_of(&String::from_utf8_lossy(&kept)));
-                at = name.and_then(|name| instant(&name.upload_time?));
+            let connection = body.connection;
+            let kept = raw_latest::body(self.store, connection, body.kind, &body.key).await?;
+            let kept = kept.unwrap_or_default();
+            if read_exercise(&kept, Origin::Transaction).is_some() {
+                // Only something in it is not understood: it has a record.
+                continue;
             }
+            let at = instant(&body.key.version).or_else(|| {
+                let name = name_of(&String::from_utf8_lossy(&kept));
+                instant(&name.upload_time?)
+            });
             uploads.extend(at.map(Timestamp::as_second));
         }
         Ok(uploads)
@@ -304,6 +308,12 @@ impl Comparison<'_> {
             })
             .collect();
         let undated = dates.iter().filter(|date| date.is_none()).count();
+        let understood: BTreeSet<_> = nights
+            .iter()
+            .zip(&dates)
+            .filter(|(night, _)| kept::is_night(kind, night.as_bytes()))
+            .filter_map(|(_, date)| *date)
+            .collect();
         if undated > aside.undated() {
             let why = format!("{undated} of the nights that Polar shows have no date");
             look.cannot_tell(kind, why);
@@ -314,7 +324,9 @@ impl Comparison<'_> {
         let connection = self.session.connection().connection_id;
         let stored = self.store.dates_stored(connection, kind, &dates).await?;
         compared.checked += dates.len();
-        let is_stored = |date: &Date| stored.contains(date) || aside.holds(&date.to_string());
+        let is_stored = |date: &Date| {
+            stored.contains(date) || !understood.contains(date) && aside.holds(&date.to_string())
+        };
         let lacking: Vec<_> = dates.into_iter().filter(|date| !is_stored(date)).collect();
         if lacking.is_empty() {
             return Ok(Some(nights.len()));

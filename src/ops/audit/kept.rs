@@ -3,12 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
-use super::compare::{Absent, KindLook, Look, What, name_of, read_exercise};
+use super::compare::{Absent, KindLook, Look, What, read_exercise};
 use crate::{
-    model::{ConnectionId, Kind, record::Workout},
-    normalize::{self, Origin},
+    accesslink::wire,
+    model::{
+        ConnectionId, Kind,
+        record::{Part, Workout, WorkoutSource},
+    },
+    normalize::{self, ActivityParts, Origin},
     store::{
         Store,
         raw::{RawError, RawKey},
@@ -37,7 +41,11 @@ pub(super) async fn compare(
         Kind::Activity => days(store, connection, compared).await,
         Kind::PhysicalInformation => {
             for orphan in store.orphans(connection, compared.kind, &[]).await? {
-                compared.add(What::Raw(orphan.item));
+                let body = body(store, connection, compared.kind, &orphan).await?;
+                if read_physical_information(&body).is_some_and(|id| id.to_string() == orphan.item)
+                {
+                    compared.add(What::Raw(orphan.item));
+                }
             }
             Ok(())
         }
@@ -94,12 +102,54 @@ async fn nights(
 ) -> Result<(), RawError> {
     let kept = store.nights_kept(connection, compared.kind).await?;
     let stored = store.dates_stored(connection, compared.kind, &kept).await?;
+    let mut versions = None;
     for date in kept {
-        if !stored.contains(&date) && !compared.shown.contains(&date) {
+        if stored.contains(&date) || compared.shown.contains(&date) {
+            continue;
+        }
+        let versions = match &mut versions {
+            Some(versions) => versions,
+            none => none.insert(raw_latest::versions(store, connection, compared.kind).await?),
+        };
+        let item = date.to_string();
+        let orphan = Orphan {
+            version: versions.get(&item).cloned().unwrap_or_default(),
+            item,
+        };
+        let body = body(store, connection, compared.kind, &orphan).await?;
+        if is_night(compared.kind, &body) {
             compared.add(What::Day(date));
         }
     }
     Ok(())
+}
+
+/// Whether a night is understood: one that is not waits in quarantine, and has no record.
+pub(super) fn is_night(kind: Kind, body: &[u8]) -> bool {
+    if kind == Kind::Sleep {
+        let night = wire::read::<wire::SleepNight>(body);
+        night.is_ok_and(|night| normalize::sleep(&night.body).is_ok())
+    } else {
+        let night = wire::read::<wire::NightlyRecharge>(body);
+        night.is_ok_and(|night| normalize::nightly_recharge(&night.body, None).is_ok())
+    }
+}
+
+/// The id of physical information that is understood.
+fn read_physical_information(body: &[u8]) -> Option<i64> {
+    let information = wire::read::<wire::PhysicalInformation>(body).ok()?.body;
+    let information = normalize::physical_information(&information).ok()?;
+    Some(information.record.polar_id)
+}
+
+/// The date of a day of activity that is understood.
+fn read_day(body: &[u8]) -> Option<Date> {
+    let day = wire::read::<wire::Activity>(body).ok()?.body;
+    let parts = ActivityParts {
+        steps: Part::NotRequested,
+        zones: Part::NotRequested,
+    };
+    Some(normalize::activity(&day, parts).ok()?.record.date)
 }
 
 impl KindLook {
@@ -113,15 +163,23 @@ impl KindLook {
     }
 }
 
-/// Exercises that are kept raw, but for those that Polar shows: these are counted already.
+/// Exercises that are kept raw, each once, but for those that Polar shows: these are counted already.
 async fn exercises(
     store: &Store,
     connection: ConnectionId,
     compared: &mut KindLook,
 ) -> Result<(), RawError> {
+    let mut counted = Vec::<Workout>::new();
     for orphan in store.orphans(connection, compared.kind, &[]).await? {
         let body = body(store, connection, compared.kind, &orphan).await?;
-        let Some(kept) = read_exercise(&body, Origin::Transaction) else {
+        let origin = if orphan.is_offered() {
+            Origin::Transaction
+        } else {
+            Origin::Exercises
+        };
+        // One that is not understood waits in quarantine.
+        let kept = read_exercise(&body, origin).filter(|kept| is_named(kept, &orphan.item));
+        let Some(kept) = kept else {
             continue;
         };
         let same = compared
@@ -131,10 +189,22 @@ async fn exercises(
         match same {
             // It was stored once.
             Some(shown) => shown.is_new = false,
-            None => compared.add(What::Raw(orphan.item)),
+            // Each of Polar's interfaces calls it by another id.
+            None if counted.iter().any(|other| is_same(other, &kept)) => {}
+            None => {
+                compared.add(What::Raw(orphan.item));
+                counted.push(kept);
+            }
         }
     }
     Ok(())
+}
+
+fn is_named(workout: &Workout, item: &str) -> bool {
+    match &workout.source {
+        WorkoutSource::Transactional(id) => id.to_string() == item,
+        WorkoutSource::Hashed(id) => id == item,
+    }
 }
 
 fn is_same(shown: &Workout, kept: &Workout) -> bool {
@@ -150,9 +220,9 @@ async fn days(
 ) -> Result<(), RawError> {
     let mut dates = BTreeSet::new();
     for orphan in store.orphans(connection, compared.kind, &[]).await? {
-        let body = body(store, connection, compared.kind, &orphan).await?;
-        let name = name_of(&String::from_utf8_lossy(&body));
-        dates.extend(name.date.and_then(|date| normalize::date_of(&date)));
+        dates.extend(read_day(
+            &body(store, connection, compared.kind, &orphan).await?,
+        ));
     }
     let dates: Vec<_> = dates.into_iter().collect();
     let stored = store

@@ -4,6 +4,22 @@
 //! A comparison reads three lists that delete nothing: exercises of the last 30 days, nights and nightly
 //! recharges of the last 28. What is missing is asked for with the cause `backfill`, which makes the
 //! worker look for it; the command waits for that, and looks again.
+//!
+//! What a lost row of each table is found by, and what brings it back:
+//!
+//! | Table | found by | brought back from |
+//! |---|---|---|
+//! | `workout` | Polar's list, raw bodies | raw bodies, else Polar |
+//! | `workout_zone`, `route`, `series` of a workout | states and hashes in `workout` | raw bodies, else Polar; else `gone` |
+//! | `sleep`, `nightly_recharge` | Polar's list, raw bodies | Polar, else raw bodies |
+//! | `sleep_stage`, `series` of a night | `content_hash` of the night | Polar, else raw bodies |
+//! | `daily_activity`, `physical_information` | raw bodies | raw bodies |
+//! | `activity_zone_sample`, `series` of a day | states and hashes in `daily_activity` | raw bodies; else `gone` |
+//! | `raw_item`, `raw_body` | each other, and records that are younger than they are kept | Polar, of nights that it shows |
+//!
+//! Where nothing brings it back and no record is left to say so, rows of others may tell: those that a
+//! lost record left behind, and the items of transactions that were committed. Then nobody can tell what
+//! it was.
 
 mod ask;
 mod compare;

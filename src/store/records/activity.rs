@@ -144,6 +144,7 @@ pub(in crate::store) async fn damaged_days(
         Damaged {
             record_id: row.record_id,
             polar_id: Some(row.polar_id),
+            hashed_id: None,
             date: Some(row.date.to_jiff()),
             details: lacking.into_iter().flatten().collect(),
         }

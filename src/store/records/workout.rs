@@ -95,7 +95,7 @@ pub(in crate::store) async fn damaged_workouts(
     connection: ConnectionId,
 ) -> Result<Vec<Damaged>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT record_id AS "record_id: RecordId", polar_id,
+        r#"SELECT record_id AS "record_id: RecordId", polar_id, polar_hashed_id,
             samples_state = 'stored' AS "has_samples!", samples_hash,
             zones_state = 'stored' AS "has_zones!", zones_hash,
             route_state = 'stored' AND NOT EXISTS (
@@ -143,6 +143,7 @@ pub(in crate::store) async fn damaged_workouts(
         Damaged {
             record_id: row.record_id,
             polar_id: row.polar_id,
+            hashed_id: row.polar_hashed_id,
             date: None,
             details: lacking.into_iter().flatten().collect(),
         }
