@@ -108,7 +108,8 @@ impl Store {
     /// Items of a kind with transactions that are kept raw and have no record with their id, whether they
     /// are understood or not; and those of `also`, whatever is stored of them. An earlier offer of a day of
     /// activity is among them, since its record has the id of the latest; and exercises as `/v3/exercises`
-    /// calls them, after all others.
+    /// calls them, after all others. What was fetched since the kind was last in step is not: a transaction that
+    /// is interrupted leaves bodies that the next one goes on with.
     pub async fn orphans(
         &self,
         connection: ConnectionId,
@@ -136,7 +137,9 @@ impl Store {
                     WHERE $2 = 'physical_information' AND connection_id = $1
                     UNION ALL
                     SELECT polar_id::text FROM polar_sync.daily_activity
-                    WHERE $2 = 'activity' AND connection_id = $1))
+                    WHERE $2 = 'activity' AND connection_id = $1)
+                AND fetched_at <= (SELECT last_success_at FROM polar_sync.kind_state
+                    WHERE connection_id = $1 AND kind = $2))
             ORDER BY is_number DESC, fetched_at DESC LIMIT $4",
             connection.0,
             kind.as_str(),

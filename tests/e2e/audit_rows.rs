@@ -404,6 +404,23 @@ async fn of_a_user_who_lacks_nothing_nothing_is_said() {
     worker.stop().await;
 }
 
+#[tokio::test]
+async fn what_an_interrupted_transaction_left_is_not_missing() {
+    let (world, worker) = world(1).await;
+    let interrupted = "DELETE FROM polar_sync.physical_information;
+        UPDATE polar_sync.kind_state SET last_success_at = (
+            SELECT min(fetched_at) FROM polar_sync.raw_item WHERE kind = 'physical_information')
+            - interval '1 second'
+        WHERE kind = 'physical_information'";
+    execute(&world, interrupted.to_owned()).await;
+    assert_whole(&world).await;
+    let in_step = "UPDATE polar_sync.kind_state SET last_success_at = polar_sync.now()
+        WHERE kind = 'physical_information'";
+    execute(&world, in_step.to_owned()).await;
+    assert_brought_back(&world, "what was in step").await;
+    worker.stop().await;
+}
+
 /// Syncs the user to the end.
 async fn sync(world: &World) {
     world
