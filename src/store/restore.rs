@@ -268,17 +268,21 @@ impl Store {
         kind: Kind,
         since: Timestamp,
     ) -> Result<i64, StoreError> {
-        if kind != Kind::PhysicalInformation {
+        // A workout may be stored under its other id.
+        if !matches!(kind, Kind::Activity | Kind::PhysicalInformation) {
             return Ok(0);
         }
         sqlx::query_scalar!(
             r#"SELECT count(DISTINCT item) AS "count!"
                FROM polar_sync.remote_transaction t, unnest(t.items) AS item
-               WHERE t.connection_id = $1 AND t.kind = $2 AND t.phase IN ('committed', 'unconfirmed')
+               WHERE t.connection_id = $1 AND t.kind = $2
+                   AND t.phase IN ('committed', 'unconfirmed')
                    AND t.created_at > $3
                    AND NOT item = ANY (t.accepted_loss)
                    AND NOT EXISTS (SELECT FROM polar_sync.physical_information p
-                       WHERE p.connection_id = $1 AND p.polar_id::text = item)
+                       WHERE t.kind = 'physical_information' AND p.connection_id = $1 AND p.polar_id::text = item)
+                   AND NOT EXISTS (SELECT FROM polar_sync.daily_activity p
+                       WHERE t.kind = 'activity' AND p.connection_id = $1 AND p.polar_id::text = item)
                    AND NOT EXISTS (SELECT FROM polar_sync.raw_item i
                        WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = item)"#,
             connection.0,

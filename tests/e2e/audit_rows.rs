@@ -236,6 +236,11 @@ async fn without_what_polar_sent_the_rest_comes_from_what_it_shows() {
     // A day says itself now what it lacks.
     let (code, said) = audit(&world, "user_001").await;
     assert_eq!((code, numbers(&said)[3]), (20, 0), "{said}");
+    let days = "DELETE FROM polar_sync.daily_activity";
+    execute(&world, days.to_owned()).await;
+    let (_, said) = audit(&world, "user_001").await;
+    let is_told = |(kind, why): &(&str, &str)| *kind == "activity" && why.contains("not stored");
+    assert!(cannot_tell(&said).iter().any(is_told), "{said}");
     // Nor can anybody tell of a day of which only samples are left.
     let stray = "INSERT INTO polar_sync.activity_zone_sample
         SELECT connection_id, gen_random_uuid(), '{}', '{}', '{}' FROM polar_sync.connection";

@@ -13,7 +13,7 @@ use crate::{
 
 /// What no audit can see, and so no audit speaks of.
 const UNSEEN: &str = "Polar shows no day of activity and no physical information once they are committed, no exercise \
-                      30 days after its upload, and no night after 28 days: of those only what is kept raw is compared";
+                      30 days after its upload, and no night after 28 days: those are only compared with what is kept raw";
 
 /// How a user stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -110,6 +110,8 @@ pub(super) struct Audited {
     pub(super) numbers: Numbers,
     pub(super) kinds: Vec<KindNumbers>,
     pub(super) cannot_tell: Vec<CannotTell>,
+    /// What no audit speaks of.
+    unseen: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sync: Option<Sync>,
 }
@@ -140,6 +142,7 @@ impl Audited {
             numbers,
             kinds,
             cannot_tell,
+            unseen: UNSEEN,
             sync,
         }
     }
