@@ -1,13 +1,10 @@
 //! Workers that die or freeze at each stage of a life cycle, and services that are restarted: nothing
 //! is lost, and nothing is stored twice.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use polar_sync::store::Store;
 use rstest::rstest;
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::{
     database::Database,
@@ -150,14 +147,19 @@ async fn a_flush_of_redis_loses_nothing() {
 
 #[tokio::test]
 async fn whoever_comes_after_a_crash_of_postgres_meets_no_connection_from_before_it() {
-    let mut database = Database::own().await;
-    let store = Store::connect(database.url(), 4).await.unwrap();
+    let database = Database::own().await;
+    let mut world = short_lived_on(database, &[]).await;
+    let store = Store::connect(world.database.url(), 4).await.unwrap();
     let at_once = || join_all((0..4).map(|_| store.now()));
     assert!(at_once().await.iter().all(Result::is_ok));
-    let unused_since = Instant::now();
-    database.restart().await;
-    // One that was in use a moment ago is used as it is.
-    tokio::time::sleep_until(unused_since + Duration::from_millis(1_500)).await;
+    world.database.restart().await;
+    // A connection that was in use a moment ago is used as it is.
+    let up_for = "SELECT (1000 * extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()))::bigint";
+    world
+        .until_true("the connections to be left alone for a while", async || {
+            world.number(up_for).await > 1_200
+        })
+        .await;
     for answer in at_once().await {
         answer.unwrap();
     }
