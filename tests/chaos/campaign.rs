@@ -50,13 +50,21 @@ const TRIES_MAX: usize = 20;
 /// The length of Polar's short window, and a second.
 const WINDOW: Duration = Duration::from_secs(15 * 60 + 1);
 
+/// The length of the long window, and a bit. A soak spends several of them.
+const DAY: Duration = Duration::from_secs(24 * 3600 + 1);
+
 /// A watch is not synchronized twice within this time.
 const UPLOADS_APART: Duration = Duration::from_millis(1_100);
 
-/// Lets the short window of the quota end by Redis' clock, which nobody can move: it is the end of the window that moves.
-const END_SHORT_WINDOW: &str = "local reset = redis.call('HGET', KEYS[1], 'short.reset')
-    if reset then redis.call('HSET', KEYS[1], 'short.reset', 1) end
+/// Lets windows of the quota end by Redis' clock, which nobody can move: it is the ends of the windows that move.
+const END_WINDOWS: &str = "for _, reset in ipairs(ARGV) do
+        if redis.call('HEXISTS', KEYS[1], reset) == 1 then redis.call('HSET', KEYS[1], reset, 1) end
+    end
     return 0";
+
+/// The end of the short window in Redis, and those of both.
+const SHORT: [&str; 1] = ["short.reset"];
+const BOTH: [&str; 2] = ["short.reset", "long.reset"];
 
 /// A campaign under way.
 pub(crate) struct Campaign {
@@ -101,7 +109,7 @@ pub(crate) async fn run(plan: &Plan, seed: u64, logs: &Path) -> Report {
             break;
         }
         if number < plan.rounds.len() {
-            campaign.pass_a_window().await;
+            campaign.pass(WINDOW, &SHORT).await;
         }
     }
     campaign.end(reader).await
@@ -348,23 +356,29 @@ impl Campaign {
     async fn pass_a_spent_window(&mut self) {
         let stats = self.world.sim.get("/stats").await;
         self.report.note_quota(&stats);
-        if part_used(&stats["windows"]["short"]) >= SPENT {
-            self.report.windows_spent += 1;
-            self.pass_a_window().await;
-        }
+        let is_spent = |window: &str| part_used(&stats["windows"][window]) >= SPENT;
+        let (time, windows) = if is_spent("long") {
+            (DAY, &BOTH[..])
+        } else if is_spent("short") {
+            (WINDOW, &SHORT[..])
+        } else {
+            return;
+        };
+        self.report.windows_spent += 1;
+        self.pass(time, windows).await;
     }
 
-    /// Fifteen minutes pass at Polar, in Postgres and in Redis: the short window is a new one, and who waits has waited.
+    /// So much time passes at Polar, in Postgres and in Redis: these windows are new ones, and who waits has waited.
     /// Nobody works meanwhile: a process that runs notices only after a while that the clock was moved, and would date
     /// what it does in the past.
-    async fn pass_a_window(&mut self) {
+    async fn pass(&mut self, time: Duration, windows: &[&str]) {
         self.fleet.stop().await;
-        let advance = json!({ "advance_s": WINDOW.as_secs() });
+        let advance = json!({ "advance_s": time.as_secs() });
         self.world.sim.post("/clock", advance).await;
-        let total = self.clock.moved(WINDOW);
+        let total = self.clock.moved(time);
         let shift = SignedDuration::try_from(total).unwrap();
         self.world.store.set_clock_shift(shift).await.unwrap();
-        let end = ["EVAL", END_SHORT_WINDOW, "1", "polar-sync:quota"];
+        let end = [&["EVAL", END_WINDOWS, "1", "polar-sync:quota"], windows].concat();
         self.world.redis.command::<i64>(&end).await;
         self.fleet.revive_all().await;
     }
