@@ -260,8 +260,8 @@ impl Store {
         ))
     }
 
-    /// How many items of transactions since an instant that were committed are neither stored nor kept raw, of a kind whose records
-    /// have the ids of their items.
+    /// How many items of transactions that were committed since an instant are neither stored nor kept raw, of a
+    /// kind whose records have the ids of their items.
     pub async fn lost_without_trace(
         &self,
         connection: ConnectionId,
