@@ -124,7 +124,7 @@ impl DetailedExercise {
         let zones = detail(&mut fields, "heart_rate_zones", LIST_LIMIT, &mut left_out);
         let samples = detail(&mut fields, "samples", LIST_LIMIT, &mut left_out);
         let route = detail(&mut fields, "route", ROUTE_LIMIT, &mut left_out);
-        let summary: Read<Exercise> = read_value(fields.into())?;
+        let summary: Read<Exercise> = read_value(fields.into(), body.len())?;
         left_out.extend(summary.left_out);
         Ok(Self {
             exercise: summary.body,

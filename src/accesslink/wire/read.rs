@@ -14,6 +14,10 @@ use super::{
     tolerant::snake_case,
 };
 
+/// Bytes that are decoded again at most for what is left out one by one: a second or two of work, while a worker's
+/// other jobs wait.
+const DECODED_AGAIN_MAX_BYTES: usize = 32 * 1024 * 1024;
+
 /// What would be taken for something else if it were left out: the start for one in UTC, a list for
 /// an empty one.
 const NEVER_LEFT_OUT: [&str; 7] = [
@@ -42,16 +46,24 @@ pub struct Read<T> {
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Read<T>, Unreadable> {
     match decode_value(value(body)?) {
         Ok(body) => Ok(Read::whole(body)),
-        Err(error) => without(value(body)?, error),
+        Err(error) => without(value(body)?, error, one_by_one(body.len())),
     }
 }
 
-/// Reads a parsed document, or a part of one.
-pub(super) fn read_value<T: DeserializeOwned>(value: Value) -> Result<Read<T>, Unreadable> {
+/// Reads a parsed document of so many bytes, or a part of one.
+pub(super) fn read_value<T: DeserializeOwned>(
+    value: Value,
+    length: usize,
+) -> Result<Read<T>, Unreadable> {
     match decode_value(value.clone()) {
         Ok(body) => Ok(Read::whole(body)),
-        Err(error) => without(value, error),
+        Err(error) => without(value, error, one_by_one(length)),
     }
+}
+
+/// How much is left out one by one of a body of so many bytes, which is decoded again each time.
+fn one_by_one(length: usize) -> usize {
+    LEFT_OUT_LIMIT.min(DECODED_AGAIN_MAX_BYTES / length.max(1))
 }
 
 impl<T> Read<T> {
@@ -73,14 +85,15 @@ impl<T> Read<T> {
 }
 
 /// Leaves out what `error` names, and what is named next, until the rest is understood. It ends,
-/// because a value can be left out only once, and beyond the limit whole fields are.
+/// because a value can be left out only once, and beyond `one_by_one` whole fields are.
 fn without<T: DeserializeOwned>(
     mut value: Value,
     mut error: Unreadable,
+    one_by_one: usize,
 ) -> Result<Read<T>, Unreadable> {
     let mut left_out = Vec::new();
     loop {
-        let path = if left_out.len() < LEFT_OUT_LIMIT {
+        let path = if left_out.len() < one_by_one {
             error.path.as_str()
         } else {
             error.path.split(['.', '[']).next().unwrap_or_default()
@@ -223,6 +236,11 @@ mod tests {
             .map(|(_, code)| *code)
             .collect();
         assert_eq!(codes, [Some(1.0), None, Some(3.0)]);
+        // A large body is not decoded a hundred times over.
+        let padding = format!("{}1", " ".repeat(DECODED_AGAIN_MAX_BYTES / 3));
+        let read = night(&[&padding, "{}", "{}", "{}", "{}"]);
+        assert_eq!(read.body.hypnogram.0, []);
+        assert_eq!(read.left_out.len(), 3);
         let read = night(&["{}"; LEFT_OUT_LIMIT + 1]);
         assert_eq!(read.body.hypnogram.0, []);
         assert_eq!(read.left_out.len(), LEFT_OUT_LIMIT + 1);
