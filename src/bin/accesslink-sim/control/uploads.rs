@@ -23,6 +23,7 @@ use crate::world::item::{Content, Kind};
 use crate::world::night::Night;
 use crate::world::session::{Session, Zone, Zones};
 use crate::world::sport::Sport;
+use crate::world::uploads::day_number;
 use crate::world::zone;
 
 /// Length of a session where none is given.
@@ -110,7 +111,8 @@ pub(super) async fn night(
 ) -> Answered {
     with_registered(&sim, user, |account, now, _| {
         let date = described.date.unwrap_or_else(|| account.local_date(now));
-        let number = u64::from(date.day_of_year().unsigned_abs());
+        // The watch uploads the same night once more, when it is synchronized after it.
+        let number = day_number(date);
         let known = account.nights.get(&date).map(|record| record.night.clone());
         let night = known.or_else(|| Night::of(&account.person, date, number));
         let mut night =

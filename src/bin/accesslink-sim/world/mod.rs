@@ -32,7 +32,7 @@ pub(crate) mod session;
 pub(crate) mod sport;
 mod text;
 pub(crate) mod transactions;
-mod uploads;
+pub(crate) mod uploads;
 mod watch;
 pub(crate) mod zone;
 

@@ -249,7 +249,7 @@ fn next_sync(start_at: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// A number for this day that is the same in every run.
-fn day_number(day: Date) -> u64 {
+pub(crate) fn day_number(day: Date) -> u64 {
     day.since(date(2000, 1, 1))
         .map_or(0, |span| span.get_days()) as u64
 }
