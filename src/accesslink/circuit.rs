@@ -31,7 +31,8 @@ impl Circuit {
     pub(super) fn admit(&self, now: Timestamp) -> Result<(), Timestamp> {
         let mut state = self.lock();
         match state.rest_until {
-            Some(until) if now < until => Err(until),
+            // A rest that is longer than any was begun before the clock was set back.
+            Some(until) if now < until && until <= now + REST_MAX => Err(until),
             Some(_) => {
                 // The one that probes: others wait for its result, or for the next rest to end.
                 state.rest = (state.rest * 2).clamp(REST_MIN, REST_MAX);
@@ -83,5 +84,15 @@ mod tests {
         assert!(circuit.admit(later).is_err(), "one probe at a time");
         circuit.succeeded();
         assert_eq!(circuit.admit(later), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_rest() {
+        let (circuit, start) = (Circuit::default(), Timestamp::UNIX_EPOCH);
+        for _ in 0..FAILURES_MAX {
+            circuit.failed(start);
+        }
+        assert!(circuit.admit(start).is_err());
+        assert_eq!(circuit.admit(start - Duration::from_hours(1)), Ok(()));
     }
 }

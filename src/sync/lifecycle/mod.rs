@@ -44,6 +44,12 @@ impl Rules {
         remote.created_at + self.life * 4 / 5
     }
 
+    /// Whether a commit may be started. Not of a transaction that a clock dated in the future which was wrong, and
+    /// set right since.
+    fn is_in_time(self, remote: &Remote, now: Timestamp) -> bool {
+        remote.created_at <= now + self.on_the_way() && now < self.commit_until(remote)
+    }
+
     /// When the transaction is over for certain.
     fn over_at(self, remote: &Remote) -> Timestamp {
         remote.last_create_at + self.whole_life()
@@ -169,10 +175,7 @@ impl Transactions {
         let Some(remote) = &self.current else {
             return Step::Create;
         };
-        let (in_time, over) = (
-            now < rules.commit_until(remote),
-            now >= rules.over_at(remote),
-        );
+        let (in_time, over) = (rules.is_in_time(remote, now), now >= rules.over_at(remote));
         match (remote.phase, remote.transaction_id) {
             (Phase::Committing, Some(transaction_id)) if in_time => Step::Commit { transaction_id },
             (Phase::Open | Phase::Durable | Phase::Blocked, Some(transaction_id)) if in_time => {
@@ -291,7 +294,7 @@ impl Transactions {
             let settled_at = self.settled_at(rules, remote);
             let unsettled = settled_at.filter(|settled_at| listed_at < *settled_at);
             let earliest = unsettled.map_or(now, |settled_at| now.max(settled_at));
-            if earliest >= rules.commit_until(remote) {
+            if !rules.is_in_time(remote, earliest) {
                 let until = rules.over_at(remote);
                 return Err(NotYet::TooOld { until });
             }

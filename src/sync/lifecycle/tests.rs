@@ -63,6 +63,24 @@ fn creates_and_commits_are_sent_in_time_or_not_at_all() {
 }
 
 #[test]
+fn what_a_wrong_clock_dated_in_the_future_is_not_committed() {
+    let mut transactions = open(7, 1_000);
+    assert_eq!(
+        seal(&mut transactions, 100, 100),
+        Err(NotYet::TooOld { until: at(1_660) })
+    );
+    let until = at(1_660);
+    assert_eq!(transactions.step(RULES, at(100)), Step::Wait { until });
+    assert_eq!(transactions.step(RULES, at(1_660)), Step::Create);
+    // Clocks that follow the same one agree within a second or two.
+    assert_eq!(
+        transactions.step(RULES, at(998)),
+        Step::Fetch { transaction_id: 7 }
+    );
+    assert_eq!(seal(&mut transactions, 998, 998), Ok(()));
+}
+
+#[test]
 fn the_plain_life_ends_in_nothing_new() {
     let mut transactions = open(7, 0);
     assert_eq!(
