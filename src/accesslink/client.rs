@@ -224,9 +224,13 @@ impl Client {
             permit.answered(limit);
         }
         match read_status(call.operation, status)? {
-            // A page for people, of a proxy or about maintenance, says that nothing was done.
-            Status::Done if is_page(&response) => Err(Meaning::Broken(Broken::WrongType)),
-            Status::Done => Ok((status, Answer::Done)),
+            Status::Done => {
+                // A page for people, of a proxy or about maintenance, says that nothing was done.
+                if begins_as_a_page(response).await {
+                    return Err(Meaning::Broken(Broken::WrongType));
+                }
+                Ok((status, Answer::Done))
+            }
             Status::Empty => Ok((status, Answer::Empty)),
             Status::Body => {
                 let body = self.complete_body(response, call.accept).await?;
@@ -299,12 +303,10 @@ impl Client {
     }
 }
 
-/// Whether an answer calls itself a page.
-fn is_page(response: &Response) -> bool {
-    let media_type = response.headers().get(CONTENT_TYPE);
-    media_type
-        .and_then(|media_type| media_type.to_str().ok())
-        .is_some_and(|media_type| media_type.trim_start().starts_with("text/html"))
+/// Whether an answer of which no body is needed has one that begins as a page does.
+async fn begins_as_a_page(mut response: Response) -> bool {
+    let beginning = response.chunk().await;
+    beginning.is_ok_and(|body| body.is_some_and(|body| looks_like_markup(&body)))
 }
 
 fn looks_like_markup(body: &[u8]) -> bool {
