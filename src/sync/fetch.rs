@@ -33,6 +33,9 @@ use crate::{
 /// A batch is recorded when it holds this much, whatever else is waiting.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most of one item, in bytes. Two days with every series, one value a second, have some 20 MB.
+const ITEM_MAX_BYTES: usize = 128 * 1024 * 1024;
+
 /// The ids of Polar's sample types. Source: AccessLink documentation, "Exercise sample types".
 const KNOWN_SAMPLE_TYPES: RangeInclusive<u8> = 0..=11;
 
@@ -261,12 +264,23 @@ async fn fetch_part(
                 .await,
         )?,
     };
-    item.parts
-        .extend(fetched.clone().map(|fetched| (name, fetched)));
-    Ok(fetched)
+    Ok(fetched.and_then(|fetched| item.add(name, fetched, ITEM_MAX_BYTES)))
 }
 
 impl FetchedItem {
+    /// Adds a part, unless the item has more than so many bytes with it: then it is not whole.
+    fn add(&mut self, name: String, part: Fetched, max_bytes: usize) -> Option<Fetched> {
+        if self.size_bytes() + part.size_bytes() > max_bytes {
+            self.broken.get_or_insert(Error {
+                operation: Operation::GetPart,
+                meaning: Meaning::Broken(Broken::TooLarge),
+            });
+            return None;
+        }
+        self.parts.push((name, part.clone()));
+        Some(part)
+    }
+
     /// Takes an answer in: what was fetched, or `None` for what is broken, which is noted.
     fn take(&mut self, answer: Result<Answer, Failure>) -> Result<Option<Fetched>, Failure> {
         match after_part(answer)? {
@@ -335,6 +349,27 @@ mod tests {
                 Some(id) => Ok(id.to_owned()),
             }
         })
+    }
+
+    #[test]
+    fn an_item_that_is_too_large_is_not_whole() {
+        let mut item = FetchedItem {
+            item_id: 1,
+            version: String::new(),
+            parts: vec![(SUMMARY.to_owned(), Fetched::Body("{}".into()))],
+            broken: None,
+        };
+        let body = |text: &'static str| Fetched::Body(text.into());
+        let added = ["12", "[3]", "4", ""].map(|text| {
+            let added = item.add(text.to_owned(), body(text), 5);
+            (added.is_some(), item.broken.is_some())
+        });
+        assert_eq!(
+            added,
+            [(true, false), (false, true), (true, true), (true, true)]
+        );
+        assert_eq!(item.size_bytes(), 5);
+        assert!(!item.was_fetched("[3]"));
     }
 
     #[test]

@@ -102,6 +102,16 @@ pub enum Fetched {
     Missing,
 }
 
+impl Fetched {
+    /// Bytes in memory.
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Body(body) => body.len(),
+            Self::Absent | Self::Missing => 0,
+        }
+    }
+}
+
 /// What was fetched of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FetchedItem {
@@ -118,11 +128,7 @@ pub struct FetchedItem {
 impl FetchedItem {
     /// Bytes in memory.
     pub fn size_bytes(&self) -> usize {
-        let size = |fetched: &Fetched| match fetched {
-            Fetched::Body(body) => body.len(),
-            Fetched::Absent | Fetched::Missing => 0,
-        };
-        self.parts.iter().map(|(_, fetched)| size(fetched)).sum()
+        self.parts.iter().map(|(_, part)| part.size_bytes()).sum()
     }
 
     /// Whether a part was answered with 404.
