@@ -333,11 +333,8 @@ impl Campaign {
     /// everything is in step.
     async fn settle(&mut self) {
         self.pass_a_spent_window().await;
-        for number in 0..USERS {
-            let task_id = self.insist(number).await;
-            self.accepted.push(task_id);
-        }
-        let start = Instant::now();
+        self.ask_for_all().await;
+        let mut start = Instant::now();
         let mut looks = tokio::time::interval(LOOK_EVERY * 25);
         let mut progress = File::create(self.logs.join("settling.log")).unwrap();
         while start.elapsed() < SETTLED_WITHIN {
@@ -347,13 +344,25 @@ impl Campaign {
             if unsettled.is_empty() {
                 break;
             }
-            self.pass_a_spent_window().await;
+            if self.pass_a_spent_window().await {
+                // There may be nights by now that were none when it was asked for them.
+                self.ask_for_all().await;
+                start = Instant::now();
+            }
             looks.tick().await;
         }
     }
 
-    /// A window that is spent ends by itself; nobody wants to wait for that.
-    async fn pass_a_spent_window(&mut self) {
+    /// Has a person ask for each user.
+    async fn ask_for_all(&mut self) {
+        for number in 0..USERS {
+            let task_id = self.insist(number).await;
+            self.accepted.push(task_id);
+        }
+    }
+
+    /// A window that is spent ends by itself, and nobody wants to wait for that. Whether time was passed.
+    async fn pass_a_spent_window(&mut self) -> bool {
         let stats = self.world.sim.get("/stats").await;
         self.report.note_quota(&stats);
         let is_spent = |window: &str| part_used(&stats["windows"][window]) >= SPENT;
@@ -362,10 +371,11 @@ impl Campaign {
         } else if is_spent("short") {
             (WINDOW, &SHORT[..])
         } else {
-            return;
+            return false;
         };
         self.report.windows_spent += 1;
         self.pass(time, windows).await;
+        true
     }
 
     /// So much time passes at Polar, in Postgres and in Redis: these windows are new ones, and who waits has waited.
