@@ -37,7 +37,7 @@ impl Enqueuer {
         for stream in [self.keys.rejected(), self.keys.dead()] {
             let is_of_user = |entry: &[u8]| {
                 let entry: Value = serde_json::from_slice(entry).unwrap_or_default();
-                names(entry["job"].as_str().unwrap_or_default().as_bytes(), user)
+                mentions(entry["job"].as_str().unwrap_or_default(), user)
             };
             erased += self.erase_from(&stream, ENTRY_FIELD, &is_of_user).await?;
         }
@@ -109,6 +109,16 @@ fn names(message: &[u8], user: &UserId) -> bool {
         .any(|window| window == quoted.as_bytes())
 }
 
+/// Whether the id stands anywhere in a message that was refused, whatever is wrong with that: it may be given twice, or
+/// stand outside of every text.
+fn mentions(message: &str, user: &UserId) -> bool {
+    let is_of_an_id = |c: char| c.is_alphanumeric() || "_-".contains(c);
+    message.match_indices(user.as_str()).any(|(start, id)| {
+        !message[..start].ends_with(is_of_an_id)
+            && !message[start + id.len()..].starts_with(is_of_an_id)
+    })
+}
+
 fn is_erased(event: &[u8]) -> bool {
     let event: Value = serde_json::from_slice(event).unwrap_or_default();
     event["type"] == "connection.erased"
@@ -117,6 +127,20 @@ fn is_erased(event: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_was_refused_mentions_whole_ids() {
+        let user: UserId = "user_1".parse().unwrap();
+        for (message, is_mentioned) in [
+            (r#"{"v":1,"user_id":"user_1","user_id":"user_2"}"#, true),
+            ("garbage user_1 {", true),
+            ("user_1", true),
+            ("user_10 a_user_1 user_1-b", false),
+            ("", false),
+        ] {
+            assert_eq!(mentions(message, &user), is_mentioned, "{message}");
+        }
+    }
 
     #[test]
     fn a_message_names_its_own_user_alone() {
