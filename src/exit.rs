@@ -275,6 +275,14 @@ fn of_store(error: &StoreError) -> Option<Known> {
         Code::PostgresUnreachable,
         "check that Postgres runs, and try again",
     );
+    let denied = (
+        Code::Configuration,
+        "give database.url a login that has the database role of this process or command (deploy/README.md, Database \
+         roles)",
+    );
+    if error.is_denied() {
+        return Some(denied);
+    }
     error.is_transient().then_some(away)
 }
 

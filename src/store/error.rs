@@ -34,6 +34,16 @@ impl StoreError {
         matches!(&self.source, sqlx::Error::Database(error) if error.is_unique_violation())
     }
 
+    /// Whether the login lacks a right that the process needs.
+    pub fn is_denied(&self) -> bool {
+        const INSUFFICIENT_PRIVILEGE: &str = "42501";
+        let database = self.source.as_database_error();
+        database
+            .and_then(sqlx::error::DatabaseError::code)
+            .as_deref()
+            == Some(INSUFFICIENT_PRIVILEGE)
+    }
+
     /// Whether the same call may succeed later: the server is away, restarting, full or shed the
     /// transaction; everything else is a bug or a schema that does not fit.
     pub fn is_transient(&self) -> bool {
@@ -45,10 +55,10 @@ impl StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
-                // Classes: 08 connection, 25 a transaction that the server ended, 40 rollback,
-                // 53 resources, 57 operator intervention.
+                // Classes: 08 connection, 25 a transaction that the server ended, 28 a login that is refused,
+                // 40 rollback, 53 resources, 57 operator intervention.
                 error.code().is_some_and(|code| {
-                    ["08", "25", "40", "53", "57"]
+                    ["08", "25", "28", "40", "53", "57"]
                         .iter()
                         .any(|class| code.starts_with(class))
                 })
