@@ -105,7 +105,8 @@ pub fn rule(failure: &Failure) -> Ruling {
         Failure::Store(error) if error.is_transient() => waits("postgres", Due::Now, LeaveOpen),
         Failure::Store(_) => failed("postgres_refused", Due::Retry, NextKind),
         Failure::Raw(_) => failed("raw_body", Due::Retry, NextKind),
-        Failure::Key(_) => failed("key", Due::Retry, EndRun),
+        // A fault of the configuration, of all users alike.
+        Failure::Key(_) => waits("key", Due::Retry, EndRun),
     }
 }
 
