@@ -177,12 +177,24 @@ impl Tx {
     }
 
     /// Deletes the connections themselves and what names the user beside them, and leaves the one change that tells
-    /// of it. Of the tables of connections only what came in at the last moment is left to be deleted.
+    /// of it. Of the tables of connections only what came in at the last moment is left to be deleted. `false` when
+    /// another call ended it meanwhile: then nothing is deleted, since the user may have come back.
     pub async fn end_erasure(
         &mut self,
         user: &UserId,
         erasure: &Erasure,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let ended = sqlx::query!(
+            "UPDATE polar_sync.erasure SET erased_at = polar_sync.now()
+             WHERE erasure_id = $1 AND erased_at IS NULL",
+            erasure.erasure_id
+        )
+        .execute(self.db())
+        .await
+        .map_err(StoreError::while_doing("end an erasure"))?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
         self.erase_connections(&erasure.connections).await?;
         sqlx::query!(
             "WITH states AS (DELETE FROM polar_sync.oauth_state WHERE user_id = $1),
@@ -195,12 +207,9 @@ impl Tx {
         .await
         .map_err(StoreError::while_doing("erase what names a user"))?;
         sqlx::query!(
-            "WITH told AS (
-                 INSERT INTO polar_sync.outbox
-                     (connection_id, user_id, record_id, kind, change, revision, changed_at)
-                 VALUES ($1, $2, $1, $3, 'deleted', 1, polar_sync.now())
-             )
-             UPDATE polar_sync.erasure SET erased_at = polar_sync.now() WHERE erasure_id = $1",
+            "INSERT INTO polar_sync.outbox
+                 (connection_id, user_id, record_id, kind, change, revision, changed_at)
+             VALUES ($1, $2, $1, $3, 'deleted', 1, polar_sync.now())",
             erasure.erasure_id,
             user.as_str(),
             ERASED_KIND
@@ -208,7 +217,7 @@ impl Tx {
         .execute(self.db())
         .await
         .map_err(StoreError::while_doing("leave the notice of an erasure"))?;
-        Ok(())
+        Ok(true)
     }
 
     /// Deletes every row of these connections, and themselves.

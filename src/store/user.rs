@@ -78,6 +78,17 @@ impl Store {
         .map_err(StoreError::while_doing("look for a user"))
     }
 
+    /// Whether an authorization has begun for a user of this id that is not ended yet.
+    pub async fn is_authorizing(&self, user_id: &UserId) -> Result<bool, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM polar_sync.oauth_state WHERE user_id = $1) AS "exists!""#,
+            user_id.as_str()
+        )
+        .fetch_one(self.pool())
+        .await
+        .map_err(StoreError::while_doing("look for open authorizations"))
+    }
+
     /// Up to `limit` users in the order of their ids, after one of them.
     pub async fn users_after(
         &self,

@@ -230,6 +230,58 @@ async fn an_erasure_that_polar_did_not_answer_goes_on_when_it_is_called_again() 
 }
 
 #[tokio::test]
+async fn an_erasure_that_ends_late_leaves_a_new_life_alone() {
+    let world = World::start(1, "small", &[]).await;
+    world.connect(1).await;
+    let scheduler = world.spawn("scheduler");
+    let hold = json!({ "op": "users.delete", "times": 1, "action": { "type": "hold" } });
+    let hold = world.sim.post("/faults", hold).await;
+    let hold = hold["id"].as_str().unwrap();
+    let late = world.command("users erase user_001 --yes", "");
+    let meanwhile = async {
+        world
+            .sim
+            .get(&format!("/faults/{hold}/held?timeout_ms=60000"))
+            .await;
+        let erased = world
+            .command("users erase user_001 --yes --without-polar", "")
+            .await;
+        assert_eq!(erased.code, Some(0), "{erased:?}");
+        world.connect_one(0).await;
+        world
+            .sim
+            .post(&format!("/faults/{hold}/release"), json!({}))
+            .await;
+    };
+    let (late, ()) = futures::join!(late, meanwhile);
+    assert_eq!(late.code, Some(0), "{late:?}");
+    assert!(late.stdout.contains("erased already"), "{late:?}");
+    until_numbered(&world).await;
+    let told = "SELECT count(*) FROM api_v1.changes WHERE kind = 'user'";
+    assert_eq!(world.number(told).await, 1);
+    let known = "SELECT count(*) FROM polar_sync.platform_user WHERE user_id = 'user_001'";
+    assert_eq!(world.number(known).await, 1);
+    scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn who_only_began_to_connect_is_erased() {
+    let world = World::start(1, "small", &[]).await;
+    world
+        .execute(
+            "INSERT INTO polar_sync.oauth_state (state_hash, user_id, created_at, expires_at)
+             VALUES ('\\x01', 'user_001', polar_sync.now(), polar_sync.now() + interval '10 minutes')",
+        )
+        .await;
+    let erased = world.command("users erase user_001 --yes", "").await;
+    assert_eq!(erased.code, Some(0), "{erased:?}");
+    let states = "SELECT count(*) FROM polar_sync.oauth_state";
+    assert_eq!(world.number(states).await, 0);
+    let unknown = world.command("users erase user_002 --yes", "").await;
+    assert_eq!(unknown.code, Some(16), "{unknown:?}");
+}
+
+#[tokio::test]
 async fn a_run_under_way_writes_nothing_once_its_user_is_being_erased() {
     let world = World::start(1, "small", &[]).await;
     let hold = json!({ "op": "exercise.zones", "times": 1, "action": { "type": "hold" } });

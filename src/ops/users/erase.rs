@@ -39,6 +39,18 @@ struct Erased<'a> {
     erasure: Erasure,
 }
 
+impl<'a> Erased<'a> {
+    fn of(user_id: &'a UserId, erasure: Erasure, rows: u64, redis_entries: usize) -> Self {
+        Self {
+            user_id,
+            rows,
+            redis_entries,
+            deregistered: erasure.deregistered_at.is_some(),
+            erasure,
+        }
+    }
+}
+
 pub(super) async fn run(
     config: &Config,
     args: &UsersEraseArgs,
@@ -59,8 +71,15 @@ pub(super) async fn run(
             args.user
         );
         consent::ask(args.consent, &deed)?;
-        let erased = work.erase(config, operator).await?;
-        output.show(&erased, write)?;
+        if let Some(erased) = work.erase(config, operator).await? {
+            output.show(&erased, write)?;
+            return Ok(());
+        }
+        // Another call ended it meanwhile. What there is of the user by now may be of a new life.
+        let ended = work.store.erasure(&args.user).await?;
+        let ended = ended.ok_or_else(|| reach::no_connection(&args.user))?;
+        let erased = Erased::of(&args.user, ended, 0, 0);
+        output.show(&erased, write_again)?;
         return Ok(());
     }
     let Some(erasure) = before else {
@@ -70,23 +89,8 @@ pub(super) async fn run(
     let rows = work.delete(&erasure, &Teller::new()).await?;
     let redis_entries = work.erase_from_redis().await?;
     work.check(&erasure).await?;
-    let erased = Erased {
-        user_id: &args.user,
-        rows,
-        redis_entries,
-        deregistered: erasure.deregistered_at.is_some(),
-        erasure,
-    };
-    output.show(&erased, |erased, out| {
-        let Erased {
-            user_id, erasure, ..
-        } = erased;
-        writeln!(
-            out,
-            "user {user_id} is erased already; the receipt is {}",
-            erasure.erasure_id
-        )
-    })?;
+    let erased = Erased::of(&args.user, erasure, rows, redis_entries);
+    output.show(&erased, write_again)?;
     Ok(())
 }
 
@@ -117,10 +121,12 @@ impl<'a> Work<'a> {
     async fn is_known(&self) -> anyhow::Result<bool> {
         let user = &self.args.user;
         Ok(self.store.user(user).await?.is_some()
-            || self.store.connection_of_user(user).await?.is_some())
+            || self.store.connection_of_user(user).await?.is_some()
+            || self.store.is_authorizing(user).await?)
     }
 
-    async fn erase(&self, config: &Config, operator: &str) -> anyhow::Result<Erased<'a>> {
+    /// Erases the user; `None` when another call ended the same erasure meanwhile.
+    async fn erase(&self, config: &Config, operator: &str) -> anyhow::Result<Option<Erased<'a>>> {
         let user = &self.args.user;
         let begun = begin_erasure(&self.store, user).await?;
         let mut erasure = begun.erasure;
@@ -135,7 +141,9 @@ impl<'a> Work<'a> {
         }
         let rows = self.delete(&erasure, &teller).await?;
         let mut tx = self.store.begin("users_erase").await?;
-        tx.end_erasure(user, &erasure).await?;
+        if !tx.end_erasure(user, &erasure).await? {
+            return Ok(None);
+        }
         let news = Event::connection_state(ConnectionState::Erased, user);
         if let Some(event) = news.filter(|_| !erasure.connections.is_empty()) {
             tx.insert_event(&event).await?;
@@ -154,13 +162,7 @@ impl<'a> Work<'a> {
         if let Some(ended) = self.store.erasure(user).await? {
             erasure = ended;
         }
-        Ok(Erased {
-            user_id: user,
-            rows,
-            redis_entries,
-            deregistered: erasure.deregistered_at.is_some(),
-            erasure,
-        })
+        Ok(Some(Erased::of(user, erasure, rows, redis_entries)))
     }
 
     /// Has Polar forget the user.
@@ -236,6 +238,14 @@ impl<'a> Work<'a> {
             .into()),
         }
     }
+}
+
+fn write_again(erased: &Erased<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (user, receipt) = (erased.user_id, erased.erasure.erasure_id);
+    writeln!(
+        out,
+        "user {user} is erased already; the receipt is {receipt}"
+    )
 }
 
 fn write(erased: &Erased<'_>, out: &mut dyn Write) -> io::Result<()> {
