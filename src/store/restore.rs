@@ -106,9 +106,9 @@ impl Store {
     }
 
     /// Items of a kind with transactions that are kept raw and have no record with their id, whether they
-    /// are understood or not; and those of `also`, whatever is stored of them. An earlier offer of a day of
-    /// activity is among them, since its record has the id of the latest; and exercises as `/v3/exercises`
-    /// calls them, after all others. What was fetched since the kind was last in step is not: a transaction that
+    /// are understood or not; and, before all others, those of `also`, whatever is stored of them. An earlier
+    /// offer of a day of activity is among them, since its record has the id of the latest; and exercises as
+    /// `/v3/exercises` calls them, after those of transactions. What was fetched since the kind was last in step is not: a transaction that
     /// is interrupted leaves bodies that the next one goes on with.
     pub async fn orphans(
         &self,
@@ -140,7 +140,7 @@ impl Store {
                     WHERE $2 = 'activity' AND connection_id = $1)
                 AND fetched_at <= (SELECT last_success_at FROM polar_sync.kind_state
                     WHERE connection_id = $1 AND kind = $2))
-            ORDER BY is_number DESC, fetched_at DESC LIMIT $4",
+            ORDER BY (item = ANY ($3)) DESC, is_number DESC, fetched_at DESC LIMIT $4",
             connection.0,
             kind.as_str(),
             also,
@@ -198,18 +198,23 @@ impl Store {
         Ok(items.iter().filter_map(|item| item.parse().ok()).collect())
     }
 
-    /// The items of a kind of which the body of an answer is lost that is said to be kept.
+    /// The items of a kind of which the body of an answer is lost that is said to be kept, of the version that
+    /// was fetched last: nothing reads earlier ones, and they do not come again.
     pub async fn lost_bodies(
         &self,
         connection: ConnectionId,
         kind: Kind,
     ) -> Result<Vec<String>, StoreError> {
         sqlx::query_scalar!(
-            "SELECT DISTINCT item FROM polar_sync.raw_item i
-             WHERE connection_id = $1 AND kind = $2 AND sha256 IS NOT NULL
+            "SELECT DISTINCT i.item FROM polar_sync.raw_item i
+             WHERE i.connection_id = $1 AND i.kind = $2 AND i.sha256 IS NOT NULL
                  AND NOT EXISTS (SELECT FROM polar_sync.raw_body b
                      WHERE b.connection_id = i.connection_id AND b.sha256 = i.sha256)
-             ORDER BY item",
+                 AND i.version = (SELECT latest.version FROM polar_sync.raw_item latest
+                     WHERE latest.connection_id = i.connection_id AND latest.kind = i.kind
+                         AND latest.item = i.item
+                     ORDER BY latest.fetched_at DESC LIMIT 1)
+             ORDER BY i.item",
             connection.0,
             kind.as_str()
         )
@@ -273,18 +278,18 @@ impl Store {
             return Ok(0);
         }
         sqlx::query_scalar!(
-            r#"SELECT count(DISTINCT item) AS "count!"
-               FROM polar_sync.remote_transaction t, unnest(t.items) AS item
+            r#"SELECT count(DISTINCT listed.id) AS "count!"
+               FROM polar_sync.remote_transaction t, unnest(t.items) AS listed (id)
                WHERE t.connection_id = $1 AND t.kind = $2
                    AND t.phase IN ('committed', 'unconfirmed')
                    AND t.created_at > $3
-                   AND NOT item = ANY (t.accepted_loss)
+                   AND NOT listed.id = ANY (t.accepted_loss)
                    AND NOT EXISTS (SELECT FROM polar_sync.physical_information p
-                       WHERE t.kind = 'physical_information' AND p.connection_id = $1 AND p.polar_id::text = item)
+                       WHERE t.kind = 'physical_information' AND p.connection_id = $1 AND p.polar_id::text = listed.id)
                    AND NOT EXISTS (SELECT FROM polar_sync.daily_activity p
-                       WHERE t.kind = 'activity' AND p.connection_id = $1 AND p.polar_id::text = item)
+                       WHERE t.kind = 'activity' AND p.connection_id = $1 AND p.polar_id::text = listed.id)
                    AND NOT EXISTS (SELECT FROM polar_sync.raw_item i
-                       WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = item)"#,
+                       WHERE i.connection_id = $1 AND i.kind = $2 AND i.item = listed.id)"#,
             connection.0,
             kind.as_str(),
             since.to_sqlx() as _
