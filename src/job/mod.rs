@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod publisher;
 pub mod request;
 mod run;
+mod served;
 mod settle;
 
 pub use handler::Worker;

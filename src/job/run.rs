@@ -86,7 +86,7 @@ impl Worker {
             return ended;
         }
         session.clear_suspicion();
-        let run = Run {
+        let mut run = Run {
             store: self.store(),
             session: &session,
             settings: &self.settings,
@@ -97,16 +97,14 @@ impl Worker {
                 .requests
                 .iter()
                 .fold(Details::NONE, |all, one| all.union(one.include)),
-            restores: claimed
-                .requests
-                .iter()
-                .any(|request| request.cause == Cause::Backfill),
+            restores: false,
             stop: stop.clone(),
             deadline,
             calls: Arc::new(Semaphore::new(self.settings.fetch_concurrency)),
         };
         let mut kinds = wanted.into_iter();
         for kind in kinds.by_ref() {
+            run.restores = is_restored(&claimed.requests, kind.kind);
             if !self.sync_kind(&run, kind, &mut ended).await {
                 break;
             }
@@ -233,6 +231,14 @@ fn most_urgent(requests: &[TakenRequest]) -> Lane {
         .map(|request| request.lane)
         .min()
         .unwrap_or(Lane::Periodic)
+}
+
+/// Whether somebody asks for what is lost of a kind.
+fn is_restored(requests: &[TakenRequest], kind: Kind) -> bool {
+    let mut backfills = requests
+        .iter()
+        .filter(|request| request.cause == Cause::Backfill);
+    backfills.any(|request| request.asks_for(kind))
 }
 
 /// The kinds that the requests ask for, and those that are due anyway.

@@ -8,10 +8,11 @@ use super::{
     due,
     handler::{Worker, count},
     outcome::{Due, Ruling, Then},
+    served::{Settled, settle_request},
 };
 use crate::{
     accesslink::Urgency,
-    model::{Cause, ConnectionState, DueCause, Kind, Lane, RunOutcome},
+    model::{ConnectionState, DueCause, Kind, Lane, RunOutcome},
     queue::Verdict,
     store::{
         connection::{Changed, ConnectionRow, StateChange},
@@ -56,15 +57,6 @@ pub(super) struct Finished {
     pub(super) consent: bool,
 }
 
-/// What is written down of a kind.
-struct Settled {
-    settlement: KindSettlement,
-    /// The ruling that made it so; none after success.
-    ruling: Option<Ruling>,
-    /// The attempts after which it is given up for now.
-    dead_after: Option<i32>,
-}
-
 impl Ended {
     fn rulings(&self) -> impl Iterator<Item = &Ruling> {
         let finished = self
@@ -101,52 +93,6 @@ impl Ended {
             (true, _, _) => RunOutcome::Partial,
             (false, true, _) => RunOutcome::Failed,
             (false, false, true) => RunOutcome::Snoozed,
-        }
-    }
-
-    /// What becomes of a request: that of the kinds it asks for.
-    fn request(&self, request: &TakenRequest, kinds: &[Settled]) -> RequestSettlement {
-        let change = self.change.as_ref();
-        match change.map(|change| (change.state, change.recheck_at)) {
-            Some((ConnectionState::Suspect, not_before)) => {
-                return RequestSettlement::Reopen { not_before };
-            }
-            Some((ConnectionState::Active, _)) | None => {}
-            Some(_) => return RequestSettlement::Refused,
-        }
-        let asked = || {
-            let is_asked = |kind: &&Settled| request.asks_for(kind.settlement.kind);
-            kinds.iter().filter(is_asked)
-        };
-        let is_now = |kind: &Settled| kind.ruling.is_some_and(|ruling| ruling.due == Due::Now);
-        if asked().any(is_now) {
-            return RequestSettlement::Reopen { not_before: None };
-        }
-        let waits = |kind: &&Settled| {
-            let cause = kind.settlement.due_cause;
-            matches!(cause, DueCause::Snooze | DueCause::Doubt)
-        };
-        let waiting = asked()
-            .filter(waits)
-            .map(|kind| kind.settlement.next_due_at);
-        if let Some(not_before) = waiting.min() {
-            return RequestSettlement::Reopen {
-                not_before: Some(not_before),
-            };
-        }
-        let has_failed = |kind: &Settled| kind.ruling.is_some_and(|ruling| ruling.is_attempt);
-        // Only a run that serves it brings back what is lost: it is served by every try of its kinds, until
-        // they are given up.
-        let tried_again = asked().filter(|kind| has_failed(kind) && kind.dead_after.is_none());
-        let due = tried_again.map(|kind| kind.settlement.next_due_at).min();
-        if request.cause == Cause::Backfill && due.is_some() {
-            return RequestSettlement::Reopen { not_before: due };
-        }
-        let is_served = |kind: &Settled| kind.ruling.is_none();
-        if asked().any(has_failed) && !asked().any(is_served) {
-            RequestSettlement::Failed
-        } else {
-            RequestSettlement::Done
         }
     }
 
@@ -304,6 +250,7 @@ impl Worker {
                     ..unchanged(&finished.row)
                 },
                 ruling: None,
+                was_tried: true,
                 dead_after: None,
             };
         };
@@ -339,6 +286,7 @@ impl Worker {
                 ..unchanged(kind)
             },
             ruling: Some(ruling),
+            was_tried: true,
             dead_after: is_dead.then_some(attempts),
         }
     }
@@ -354,6 +302,7 @@ impl Worker {
                 ..unchanged(kind)
             },
             ruling: Some(ruling),
+            was_tried: false,
             dead_after: None,
         }
     }
@@ -421,20 +370,16 @@ impl Worker {
     }
 }
 
-impl Settled {
-    fn with_error(mut self, error: &str) -> Self {
-        self.settlement.error = Some(error.to_owned());
-        self
-    }
-}
-
 /// What is written down of a run.
 fn settlement(claimed: &Claimed, ended: &Ended, kinds: &[Settled], changed: Changed) -> Settlement {
     let (counts, error) = (ended.counts(), ended.error());
     let settle = |request: &TakenRequest| match changed {
         // What was learned is not true of the new tokens: another run uses them.
-        Changed::Overtaken => RequestSettlement::Reopen { not_before: None },
-        Changed::Other | Changed::Same => ended.request(request, kinds),
+        Changed::Overtaken => RequestSettlement::Reopen {
+            not_before: None,
+            kinds: Vec::new(),
+        },
+        Changed::Other | Changed::Same => settle_request(request, ended.change.as_ref(), kinds),
     };
     Settlement {
         outcome: ended.outcome(),

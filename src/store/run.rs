@@ -28,7 +28,7 @@ pub struct Settlement {
 }
 
 /// What becomes of a request of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestSettlement {
     /// It is served.
     Done,
@@ -40,16 +40,22 @@ pub enum RequestSettlement {
     Reopen {
         /// `None`: at once.
         not_before: Option<Timestamp>,
+        /// The kinds that it asks for from now on; empty for those that it did.
+        kinds: Vec<Kind>,
     },
 }
 
 impl RequestSettlement {
-    const fn columns(self) -> (&'static str, Option<Timestamp>) {
+    /// Its state, when it is due, and the kinds that it asks for from now on, where they are others.
+    fn columns(&self) -> (&'static str, Option<Timestamp>, Option<String>) {
         match self {
-            Self::Done => ("done", None),
-            Self::Failed => ("failed", None),
-            Self::Refused => ("refused", None),
-            Self::Reopen { not_before } => ("open", not_before),
+            Self::Done => ("done", None, None),
+            Self::Failed => ("failed", None, None),
+            Self::Refused => ("refused", None, None),
+            Self::Reopen { not_before, kinds } => {
+                let narrowed = (!kinds.is_empty()).then(|| texts(kinds).join(","));
+                ("open", *not_before, narrowed)
+            }
         }
     }
 }
@@ -95,17 +101,20 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let requests = &settlement.requests;
         let ids: Vec<_> = requests.iter().map(|(task_id, _)| task_id.0).collect();
-        let (states, not_before): (Vec<_>, Vec<_>) = requests
-            .iter()
-            .map(|(_, request)| request.columns())
-            .map(|(state, not_before)| (state.to_owned(), not_before.map(ToSqlx::to_sqlx)))
-            .unzip();
+        let (mut states, mut not_before, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+        for (state, due, narrowed) in requests.iter().map(|(_, request)| request.columns()) {
+            states.push(state.to_owned());
+            not_before.push(due.map(ToSqlx::to_sqlx));
+            kinds.push(narrowed);
+        }
         sqlx::query!(
             "WITH requests AS (
                  UPDATE polar_sync.sync_request r
                  SET state = s.state, not_before = s.not_before,
+                     kinds = coalesce(string_to_array(s.kinds, ','), r.kinds),
                      finished_at = CASE WHEN s.state <> 'open' THEN polar_sync.now() END
-                 FROM unnest($9::uuid[], $10::text[], $11::timestamptz[]) AS s (task_id, state, not_before)
+                 FROM unnest($9::uuid[], $10::text[], $11::timestamptz[], $12::text[])
+                     AS s (task_id, state, not_before, kinds)
                  WHERE r.connection_id = $1 AND r.task_id = s.task_id AND r.run_id = $2
                    AND r.state = 'running'
              )
@@ -123,7 +132,8 @@ impl Tx {
             settlement.items_same,
             &ids,
             &states,
-            &not_before as _
+            &not_before as _,
+            &kinds as _
         )
         .execute(self.db())
         .await

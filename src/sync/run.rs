@@ -51,7 +51,8 @@ pub struct Run<'a> {
     pub lane: Lane,
     /// What its requests must see stored, beside `settings.include`.
     pub asked: Details,
-    /// Whether it also brings back what Polar still shows, or what is kept raw, and is not stored.
+    /// Whether it also brings back what Polar still shows, or what is kept raw, and is not stored, of the kind
+    /// that has its turn.
     pub restores: bool,
     /// Set when the run has to end at the next safe point.
     pub stop: CancellationToken,
@@ -88,7 +89,8 @@ impl Run<'_> {
         Ok(self.session.send(call).await?)
     }
 
-    fn may_go_on(&self) -> Result<(), Failure> {
+    /// Whether the run has neither to end nor been long enough.
+    pub(super) fn may_go_on(&self) -> Result<(), Failure> {
         if self.stop.is_cancelled() {
             Err(Failure::Stopped)
         } else if self.clock.now() >= self.deadline {

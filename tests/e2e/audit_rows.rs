@@ -46,8 +46,13 @@ const LEDGER: [&str; 11] = [
 /// What may differ between a row and the same row that was stored again.
 const BOOKKEEPING: [&str; 4] = ["record_id", "revision", "updated_at", "fetched_at"];
 
+/// The kinds that open requests ask for.
+pub(crate) const ASKED: &str =
+    "SELECT string_agg(array_to_string(kinds, ','), ' ') FROM polar_sync.sync_request
+    WHERE state = 'open'";
+
 /// Executes a statement that is put together.
-async fn execute(world: &World, sql: String) -> u64 {
+pub(crate) async fn execute(world: &World, sql: String) -> u64 {
     let mut db = PgConnection::connect(world.database.url()).await.unwrap();
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db);
     done.await.unwrap().rows_affected()
@@ -61,7 +66,7 @@ async fn texts(world: &World, sql: String) -> Vec<String> {
 }
 
 /// Every row of a table, without the bookkeeping.
-async fn rows(world: &World, table: &str) -> Vec<String> {
+pub(crate) async fn rows(world: &World, table: &str) -> Vec<String> {
     let without = BOOKKEEPING.map(|column| format!("- '{column}'")).join(" ");
     let sql = format!("SELECT (to_jsonb(t) {without})::text FROM polar_sync.{table} t ORDER BY 1");
     texts(world, sql).await
@@ -317,6 +322,8 @@ async fn a_try_after_one_that_failed_brings_back_what_is_lost() {
         because.contains("500") && because.contains("tried again"),
         "{because}"
     );
+    // What was brought back is not asked for any more.
+    assert_eq!(world.text(ASKED).await, "exercise");
 
     world.sim.delete("/faults/fails").await;
     let scheduler = world.spawn("scheduler");
@@ -427,7 +434,7 @@ async fn what_an_interrupted_transaction_left_is_not_missing() {
 }
 
 /// Syncs the user to the end.
-async fn sync(world: &World) {
+pub(crate) async fn sync(world: &World) {
     world
         .xadd("interactive", r#"{"v":1,"user_id":"user_001"}"#)
         .await;
