@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Failure, Run,
+    failure::put_off,
     item::{SUMMARY, content_version},
     record::count,
     restore::{mend, note_gone},
@@ -37,10 +38,12 @@ const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 const DURATION_TOLERANCE_S: f64 = 2.0;
 
 /// After the transactions were run: completes what the requests of this run want to see, what a blocked
-/// transaction keeps back, and what is lost.
+/// transaction keeps back, and what is lost; `all_read` tells whether everything that is kept raw and was lost
+/// could be read again.
 pub(super) async fn complete(
     run: &Run<'_>,
     pulled: Result<(), Failure>,
+    all_read: bool,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     match pulled {
@@ -48,7 +51,7 @@ pub(super) async fn complete(
             let mut shown_already = None;
             if run.restores {
                 let shown = shown(run).await?;
-                bring_back(run, &shown, counts).await?;
+                bring_back(run, &shown, all_read, counts).await?;
                 shown_already = Some(shown);
             }
             complete_stored(run, shown_already, counts).await
@@ -58,7 +61,7 @@ pub(super) async fn complete(
             if let Ok(shown) = shown(run).await {
                 let _ = rescue(run, &shown, counts).await;
                 if run.restores {
-                    let _ = bring_back(run, &shown, counts).await;
+                    let _ = bring_back(run, &shown, all_read, counts).await;
                 }
             }
             Err(blocked)
@@ -71,7 +74,7 @@ pub(super) async fn complete(
             | Failure::NoProgress),
         ) if run.restores => {
             if let Ok(shown) = shown(run).await {
-                let _ = bring_back(run, &shown, counts).await;
+                let _ = bring_back(run, &shown, all_read, counts).await;
             }
             Err(waits)
         }
@@ -106,7 +109,12 @@ async fn complete_stored(
 
 /// Stores what Polar shows and is lost: the workouts that are not stored, under neither of their ids, and
 /// parts of those that are. What it got before the connection was for another system.
-async fn bring_back(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
+async fn bring_back(
+    run: &Run<'_>,
+    shown: &Shown,
+    all_read: bool,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
     let connection = run.session.connection();
     let stored = find_workouts(run.store, connection.connection_id, &shown.workouts).await?;
     let mut first = None;
@@ -117,13 +125,18 @@ async fn bring_back(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result
         let fetched = fetch(run, workout, run.wanted(), counts).await;
         put_off(fetched.map(drop), &mut first)?;
     }
-    put_off(mend_damaged(run, shown, counts).await, &mut first)?;
+    put_off(mend_damaged(run, shown, all_read, counts).await, &mut first)?;
     first.map_or(Ok(()), Err)
 }
 
 /// Fetches lost parts of workouts that could not be read again; what Polar no longer shows is gone, unless
-/// something that it shows is not understood.
-async fn mend_damaged(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(), Failure> {
+/// its list may lack something that it would show, or something that is kept raw may yet be read.
+async fn mend_damaged(
+    run: &Run<'_>,
+    shown: &Shown,
+    all_read: bool,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
     let connection = run.lease.connection_id;
     let damaged = run.store.damaged(connection, Kind::Exercise).await?;
     let lacking = run.store.as_lacking(connection, &damaged).await?;
@@ -143,15 +156,15 @@ async fn mend_damaged(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Resu
                 Err(failure) => Err(failure),
             };
             put_off(mended, &mut first)?;
-        } else if shown.is_whole {
+        } else if all_read && shown.is_whole {
             note_gone(run, Kind::Exercise, damaged).await?;
         }
     }
     first.map_or(Ok(()), Err)
 }
 
-/// Fetches what workouts lack; what Polar no longer shows is noted as gone, unless something that it
-/// shows is not understood.
+/// Fetches what workouts lack; what Polar no longer shows is noted as gone, unless its list may lack
+/// something that it would show.
 async fn fill(
     run: &Run<'_>,
     shown: &Shown,
@@ -172,17 +185,6 @@ async fn fill(
         }
     }
     first.map_or(Ok(()), Err)
-}
-
-/// Keeps the first failure that is of one exercise alone, so that the others have their turn.
-fn put_off(fetched: Result<(), Failure>, first: &mut Option<Failure>) -> Result<(), Failure> {
-    match fetched {
-        Err(Failure::Call(error)) if error.meaning.is_of_one_item() => {
-            first.get_or_insert(Failure::Call(error));
-            Ok(())
-        }
-        other => other,
-    }
 }
 
 /// Stores the workouts that Polar shows and that are not stored from there yet.

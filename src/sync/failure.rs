@@ -76,6 +76,32 @@ pub enum Failure {
     Key(KeyError),
 }
 
+impl Failure {
+    /// Whether it is of one record alone: it cannot be fetched whole or read, or Postgres refuses it.
+    pub(super) fn is_of_one_record(&self) -> bool {
+        match self {
+            Self::Call(error) => error.meaning.is_of_one_item(),
+            Self::Store(error) => !error.is_transient(),
+            Self::Raw(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Keeps the first failure that is of one record alone, so that the others have their turn.
+pub(super) fn put_off(
+    done: Result<(), Failure>,
+    first: &mut Option<Failure>,
+) -> Result<(), Failure> {
+    match done {
+        Err(failure) if failure.is_of_one_record() => {
+            first.get_or_insert(failure);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 impl From<accesslink::Error> for Failure {
     fn from(error: accesslink::Error) -> Self {
         Self::Call(error)

@@ -88,14 +88,19 @@ async fn transact(
     transactions: &mut Transactions,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
+    let mut first = None;
     if run.restores {
-        restore::restore(run, kind, counts).await?;
+        // What fails of old records keeps nothing new back.
+        failure::put_off(restore::restore(run, kind, counts).await, &mut first)?;
     }
     let pulled = pull(run, kind, transactions, counts).await;
     match kind {
-        TransactionalKind::Exercise => complete::complete(run, pulled, counts).await,
+        TransactionalKind::Exercise => {
+            complete::complete(run, pulled, first.is_none(), counts).await
+        }
         TransactionalKind::Activity | TransactionalKind::PhysicalInformation => pulled,
-    }
+    }?;
+    first.map_or(Ok(()), Err)
 }
 
 /// Runs AccessLink's transactions of one kind until there is nothing new.

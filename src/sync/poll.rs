@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::{
     Failure, Run,
+    failure::put_off,
     item::{SUMMARY, content_version},
     record::count,
     rows::NotUnderstood,
@@ -79,27 +80,42 @@ pub(super) async fn poll(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Resu
 }
 
 /// In a run that brings back what is lost: reads the nights again that Polar did not show and that are
-/// kept raw.
+/// kept raw. What fails of one night keeps no other back, and is told at the end.
 async fn restore(run: &Run<'_>, kind: Kind, counts: &mut Counts) -> Result<(), Failure> {
     if !run.restores {
         return Ok(());
     }
-    let connection = run.lease.connection_id;
-    let kept = run.store.nights_kept(connection, kind).await?;
+    let kept = run.store.nights_kept(run.lease.connection_id, kind).await?;
     let lost = Lost::of(run, kind, &kept).await?;
+    let mut first = None;
     for date in kept.iter().filter(|date| lost.holds(**date)) {
-        let mut tx = run.begin("restore").await?;
-        let items = [date.to_string()];
-        let bodies = raw_latest::bodies(&mut tx, connection, kind, &items).await?;
-        lost.forget(&mut tx, run, kind, *date).await?;
-        let mut not_understood = NotUnderstood::default();
-        for body in &bodies {
-            let stored = store_night(&mut tx, run, kind, body, &mut not_understood).await?;
-            if let Some((_, change)) = stored {
-                count(kind, change, counts);
-            }
-        }
-        tx.commit().await?;
+        run.may_go_on()?;
+        let read = read_again(run, kind, &lost, *date, counts).await;
+        put_off(read, &mut first)?;
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Stores a lost night again as it is kept raw.
+async fn read_again(
+    run: &Run<'_>,
+    kind: Kind,
+    lost: &Lost,
+    date: Date,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let mut tx = run.begin("restore").await?;
+    let items = [date.to_string()];
+    let bodies = raw_latest::bodies(&mut tx, run.lease.connection_id, kind, &items).await?;
+    lost.forget(&mut tx, run, kind, date).await?;
+    let (mut not_understood, mut changes) = (NotUnderstood::default(), Vec::new());
+    for body in &bodies {
+        let stored = store_night(&mut tx, run, kind, body, &mut not_understood).await?;
+        changes.extend(stored.map(|(_, change)| change));
+    }
+    tx.commit().await?;
+    for change in changes {
+        count(kind, change, counts);
     }
     Ok(())
 }

@@ -4,9 +4,12 @@
 //! A record of which rows are lost is mended in one Postgres transaction: until then it says what it said
 //! before, so that a run that fails half-way leaves everything to be found by the next one.
 
+use std::collections::HashSet;
+
 use super::{
     Failure, Run,
     complete::read_session,
+    failure::put_off,
     item::{Fetched, FetchedItem, SUMMARY},
     record::{count, store_record},
     rows::{NotUnderstood, Origins, Record, rows},
@@ -32,7 +35,8 @@ use crate::{
 const SERIES: &str = "samples/";
 
 /// Reads again what is kept raw of a kind and has no record, or one of which rows are lost. Samples of a
-/// day that are not kept raw either are nowhere else, and gone.
+/// day that are not kept raw either are nowhere else, and gone. What fails of one item keeps no other back,
+/// and is told at the end.
 pub(super) async fn restore(
     run: &Run<'_>,
     kind: TransactionalKind,
@@ -43,25 +47,37 @@ pub(super) async fn restore(
     let also: Vec<_> = damaged.iter().flat_map(items_of).collect();
     let orphans = run.store.orphans(connection, kind.into(), &also).await?;
     let (offered, shown): (Vec<_>, Vec<_>) = orphans.iter().partition(|orphan| orphan.is_offered());
+    let (mut first, mut failed) = (None, HashSet::new());
     for orphan in offered {
-        read_again(run, kind, orphan, its(&damaged, orphan), counts).await?;
+        run.may_go_on()?;
+        let read = read_again(run, kind, orphan, its(&damaged, orphan), counts).await;
+        if read.is_err() {
+            failed.insert(orphan.item.clone());
+        }
+        put_off(read, &mut first)?;
     }
     if !shown.is_empty() {
         damaged = run.store.damaged(connection, kind.into()).await?;
     }
     for orphan in shown {
+        run.may_go_on()?;
         // What was damaged and is whole by now has better parts than those.
         let its = its(&damaged, orphan);
         if its.is_some() || !also.contains(&orphan.item) {
-            read_shown(run, orphan, its, counts).await?;
+            let read = read_shown(run, orphan, its, counts).await;
+            put_off(read, &mut first)?;
         }
     }
     if kind == TransactionalKind::Activity {
         for damaged in run.store.damaged(connection, kind.into()).await? {
-            note_gone(run, kind.into(), &damaged).await?;
+            run.may_go_on()?;
+            // What is kept raw of it may yet be read.
+            if !items_of(&damaged).any(|item| failed.contains(&item)) {
+                put_off(note_gone(run, kind.into(), &damaged).await, &mut first)?;
+            }
         }
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
 }
 
 /// The items that a record is known by at Polar.

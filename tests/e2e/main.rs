@@ -10,6 +10,7 @@
 
 mod audit;
 mod audit_rows;
+mod audit_tries;
 mod authorize;
 mod canary;
 mod crash;
