@@ -16,6 +16,8 @@ pub struct Lacking {
     pub record_id: RecordId,
     /// The id at `/v3/exercises`, where it is known.
     pub hashed_id: Option<String>,
+    /// When Polar got it.
+    pub uploaded_at: Timestamp,
     /// Start.
     pub start_at: Timestamp,
     /// Duration in seconds.
@@ -33,7 +35,8 @@ impl Store {
         since: Timestamp,
     ) -> Result<Vec<Lacking>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT record_id, polar_hashed_id, start_at AS "start_at: jiff_sqlx::Timestamp", duration_s,
+            r#"SELECT record_id, polar_hashed_id, uploaded_at AS "uploaded_at: jiff_sqlx::Timestamp",
+                      start_at AS "start_at: jiff_sqlx::Timestamp", duration_s,
                       $2 AND samples_state = 'not_requested' AS "samples!",
                       $3 AND zones_state = 'not_requested' AS "zones!",
                       $4 AND route_state = 'not_requested' AND has_route AS "route!"
@@ -57,6 +60,7 @@ impl Store {
             .map(|row| Lacking {
                 record_id: RecordId(row.record_id),
                 hashed_id: row.polar_hashed_id,
+                uploaded_at: row.uploaded_at.to_jiff(),
                 start_at: row.start_at.to_jiff(),
                 duration_s: row.duration_s,
                 details: [
@@ -80,6 +84,7 @@ impl Store {
         let ids: Vec<_> = damaged.iter().map(|damaged| damaged.record_id.0).collect();
         let rows = sqlx::query!(
             r#"SELECT record_id AS "record_id: RecordId", polar_hashed_id,
+                      uploaded_at AS "uploaded_at: jiff_sqlx::Timestamp",
                       start_at AS "start_at: jiff_sqlx::Timestamp", duration_s
                FROM polar_sync.workout WHERE connection_id = $1 AND record_id = ANY ($2)
                ORDER BY start_at"#,
@@ -99,6 +104,7 @@ impl Store {
                 details: details(row.record_id).map_or(Details::NONE, |damaged| damaged.details),
                 record_id: row.record_id,
                 hashed_id: row.polar_hashed_id,
+                uploaded_at: row.uploaded_at.to_jiff(),
                 start_at: row.start_at.to_jiff(),
                 duration_s: row.duration_s,
             })

@@ -140,6 +140,7 @@ async fn mend_damaged(
     let connection = run.lease.connection_id;
     let damaged = run.store.damaged(connection, Kind::Exercise).await?;
     let lacking = run.store.as_lacking(connection, &damaged).await?;
+    let shown_since = run.clock.now() - SHOWN_FOR;
     let mut first = None;
     for lack in &lacking {
         let Some(damaged) = damaged.iter().find(|it| it.record_id == lack.record_id) else {
@@ -156,7 +157,7 @@ async fn mend_damaged(
                 Err(failure) => Err(failure),
             };
             put_off(mended, &mut first)?;
-        } else if all_read && shown.is_whole {
+        } else if all_read && (shown.is_whole || lack.uploaded_at < shown_since) {
             note_gone(run, Kind::Exercise, damaged).await?;
         }
     }
@@ -214,7 +215,8 @@ async fn rescue(run: &Run<'_>, shown: &Shown, counts: &mut Counts) -> Result<(),
 #[derive(Debug, PartialEq)]
 struct Shown {
     workouts: Vec<Workout>,
-    /// Whether these are all: only then is one that is missing among them gone.
+    /// Whether these are certainly all: only then is one that is missing among them gone. Where
+    /// something is stored, an empty list proves nothing.
     is_whole: bool,
 }
 
@@ -225,7 +227,7 @@ async fn shown(run: &Run<'_>) -> Result<Shown, Failure> {
             is_whole: false,
         });
     };
-    // A failure, and not an empty list: what is missing in an empty one is gone.
+    // A failure, and not an empty list, which is an answer.
     read_list(&body).map_err(|_| {
         Failure::Call(Error {
             operation: Operation::ListExercises,
@@ -246,7 +248,7 @@ fn read_list(body: &[u8]) -> Result<Shown, Unreadable> {
         .map(|normalized| normalized.record)
         .collect();
     Ok(Shown {
-        is_whole: workouts.len() == sessions.len(),
+        is_whole: !workouts.is_empty() && workouts.len() == sessions.len(),
         workouts,
     })
 }
@@ -373,7 +375,8 @@ mod tests {
         assert_eq!((whole.workouts.len(), whole.is_whole), (1, true));
         let part = read_list(format!("[{SESSION},{{\"id\":7}}]").as_bytes()).unwrap();
         assert_eq!((part.workouts.len(), part.is_whole), (1, false));
-        assert!(read_list(b"[]").unwrap().is_whole);
+        // As an audit has it: where something is stored, an answer that shows nothing proves nothing.
+        assert!(!read_list(b"[]").unwrap().is_whole);
         for body in ["{}", r#"{"message":"try again"}"#] {
             assert!(read_list(body.as_bytes()).is_err(), "{body}");
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    audit::world,
+    audit::{audit, numbers, world},
     audit_rows::{ASKED, execute, rows, sync},
     world::World,
 };
@@ -79,5 +79,37 @@ async fn only_of_the_kinds_that_are_asked_for_what_is_lost_is_brought_back() {
     assert_eq!(world.number(ran).await, 1);
     assert!(!rows(&world, "sleep").await.is_empty());
     assert!(rows(&world, "physical_information").await.is_empty());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn parts_that_polar_may_still_show_stay_missing_when_it_shows_none() {
+    let (world, worker) = world(1).await;
+    let lost =
+        "DELETE FROM polar_sync.route; DELETE FROM polar_sync.raw_item WHERE kind = 'exercise'";
+    execute(&world, lost.to_owned()).await;
+    let action = json!({ "type": "body", "body": "[]" });
+    let fault = json!({ "id": "none", "op": "exercises.list", "times": null, "action": action });
+    world.sim.post("/faults", fault).await;
+    let gone = "SELECT count(*) FROM api_v1.workouts WHERE route_state = 'gone'";
+    let (code, said) = audit(&world, "user_001").await;
+    let [.., missing, refetched] = numbers(&said);
+    assert!((code, refetched) == (21, 0) && missing > 1, "{said}");
+    assert_eq!(world.number(gone).await, 0);
+    // What Polar got more than thirty days ago it shows no more, whatever it answers.
+    let aged = "UPDATE polar_sync.workout SET uploaded_at = uploaded_at - interval '31 days'
+        WHERE record_id = (SELECT record_id FROM polar_sync.workout WHERE route_state = 'stored' LIMIT 1)";
+    execute(&world, aged.to_owned()).await;
+    audit(&world, "user_001").await;
+    assert_eq!(world.number(gone).await, 1);
+    world.sim.delete("/faults/none").await;
+    let (code, said) = audit(&world, "user_001").await;
+    let [.., still_missing, refetched] = numbers(&said);
+    assert_eq!(
+        (code, still_missing, refetched),
+        (20, missing - 1, missing - 1),
+        "{said}"
+    );
+    assert_eq!(world.number(gone).await, 1);
     worker.stop().await;
 }

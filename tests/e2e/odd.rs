@@ -75,7 +75,7 @@ async fn a_night_that_comes_back_to_what_it_was_settles() {
 }
 
 #[tokio::test]
-async fn a_list_of_exercises_that_is_not_understood_makes_nothing_gone() {
+async fn a_list_of_exercises_that_is_empty_or_not_understood_makes_nothing_gone() {
     let mut world = World::start(1, "small", &[]).await;
     world.set("SYNC__INCLUDE", "samples");
     world.connect(1).await;
@@ -91,6 +91,8 @@ async fn a_list_of_exercises_that_is_not_understood_makes_nothing_gone() {
     let lists = [
         json!({ "message": "soon" }),
         json!([{ "id": "kQ7mZx2B", "duration": [] }]),
+        // Where something is stored, an answer that shows nothing proves nothing.
+        json!([]),
     ];
     for (nth, list) in lists.iter().enumerate() {
         answer(&world, "exercises.list", list).await;
