@@ -119,7 +119,7 @@ async fn assert_brought_back(world: &World, what: &str) {
 }
 
 /// Of which kinds nobody can tell, and why.
-fn cannot_tell(said: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn cannot_tell(said: &Value) -> Vec<(&str, &str)> {
     let reasons = said["cannot_tell"].as_array().unwrap().iter();
     reasons
         .map(|reason| {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     audit::{audit, numbers, world},
-    audit_rows::{ASKED, execute, rows, sync},
+    audit_rows::{ASKED, cannot_tell, execute, rows, sync},
     world::World,
 };
 
@@ -60,6 +60,15 @@ async fn one_body_that_cannot_be_read_keeps_nothing_else_back() {
         world.text(ASKED).await,
         "exercise,physical_information,sleep"
     );
+    // An audit counts the route as missing, and says of the others that nobody can tell.
+    let (code, said) = audit(&world, "user_001").await;
+    let [.., missing, refetched] = numbers(&said);
+    assert_eq!((code, missing, refetched), (21, 1, 0), "{said}");
+    let unread: Vec<_> = cannot_tell(&said)
+        .into_iter()
+        .filter_map(|(kind, why)| why.contains("cannot be read").then_some(kind))
+        .collect();
+    assert_eq!(unread, ["physical_information", "sleep"], "{said}");
     worker.stop().await;
 }
 

@@ -62,6 +62,8 @@ pub(super) struct KindLook {
     pub(super) absent: Vec<Absent>,
     /// The nights that Polar shows, by date.
     pub(super) shown: BTreeSet<Date>,
+    /// Bodies that are kept raw of what is not stored, and cannot be read.
+    pub(super) unreadable: usize,
 }
 
 impl KindLook {
@@ -71,6 +73,7 @@ impl KindLook {
             checked: 0,
             absent: Vec::new(),
             shown: BTreeSet::new(),
+            unreadable: 0,
         }
     }
 
@@ -146,6 +149,11 @@ impl Comparison<'_> {
                 self.look_at(&mut look, &mut compared, &aside).await?;
             }
             kept::compare(self.store, connection, &mut compared).await?;
+            if compared.unreadable > 0 {
+                let count = compared.unreadable;
+                let why = format!("{count} bodies that are kept and have no record cannot be read");
+                look.cannot_tell(*kind, why);
+            }
             kept::compare_raw(self.store, connection, kept_since, &mut look, &mut compared).await?;
             look.kinds.push(compared);
         }

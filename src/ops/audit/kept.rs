@@ -41,7 +41,7 @@ pub(super) async fn compare(
         Kind::Activity => days(store, connection, compared).await,
         Kind::PhysicalInformation => {
             for orphan in store.orphans(connection, compared.kind, &[]).await? {
-                let body = body(store, connection, compared.kind, &orphan).await?;
+                let body = body(store, connection, compared, &orphan).await?;
                 if read_physical_information(&body).is_some_and(|id| id.to_string() == orphan.item)
                 {
                     compared.add(What::Raw(orphan.item));
@@ -116,7 +116,7 @@ async fn nights(
             version: versions.get(&item).cloned().unwrap_or_default(),
             item,
         };
-        let body = body(store, connection, compared.kind, &orphan).await?;
+        let body = body(store, connection, compared, &orphan).await?;
         if is_night(compared.kind, &body) {
             compared.add(What::Day(date));
         }
@@ -171,7 +171,7 @@ async fn exercises(
 ) -> Result<(), RawError> {
     let mut counted = Vec::<Workout>::new();
     for orphan in store.orphans(connection, compared.kind, &[]).await? {
-        let body = body(store, connection, compared.kind, &orphan).await?;
+        let body = body(store, connection, compared, &orphan).await?;
         let origin = if orphan.is_offered() {
             Origin::Transaction
         } else {
@@ -220,9 +220,7 @@ async fn days(
 ) -> Result<(), RawError> {
     let mut dates = BTreeSet::new();
     for orphan in store.orphans(connection, compared.kind, &[]).await? {
-        dates.extend(read_day(
-            &body(store, connection, compared.kind, &orphan).await?,
-        ));
+        dates.extend(read_day(&body(store, connection, compared, &orphan).await?));
     }
     let dates: Vec<_> = dates.into_iter().collect();
     let stored = store
@@ -234,10 +232,11 @@ async fn days(
     Ok(())
 }
 
+/// The summary of an item that is kept; nothing where it cannot be read, which is counted.
 async fn body(
     store: &Store,
     connection: ConnectionId,
-    kind: Kind,
+    compared: &mut KindLook,
     orphan: &Orphan,
 ) -> Result<Vec<u8>, RawError> {
     let key = RawKey {
@@ -245,6 +244,12 @@ async fn body(
         version: orphan.version.clone(),
         part: SUMMARY.to_owned(),
     };
-    let body = raw_latest::body(store, connection, kind, &key).await?;
-    Ok(body.map(Vec::from).unwrap_or_default())
+    match raw_latest::body(store, connection, compared.kind, &key).await {
+        Ok(body) => Ok(body.map(Vec::from).unwrap_or_default()),
+        Err(RawError::Store(error)) => Err(error.into()),
+        Err(RawError::Zstd(_) | RawError::TooLong { .. }) => {
+            compared.unreadable += 1;
+            Ok(Vec::new())
+        }
+    }
 }
