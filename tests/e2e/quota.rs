@@ -116,6 +116,18 @@ async fn assert_nobody_paid(world: &World) {
     world.assert_honest().await;
 }
 
+/// Of every window that has ended most of `budget` was used, nothing was refused, and it cost nobody anything.
+async fn assert_used_up(world: &World, seen: Windows, budget: u64) {
+    for used in seen.ended {
+        assert!(
+            (most_of(budget)..=LIMIT).contains(&used),
+            "{used} of {budget}"
+        );
+    }
+    assert_eq!(seen.refused, 0);
+    assert_nobody_paid(world).await;
+}
+
 #[tokio::test]
 async fn eight_workers_use_up_what_nobody_waits_for_and_are_never_refused() {
     let world = world(&["--switch", "short_window_s=20"]).await;
@@ -131,14 +143,7 @@ async fn eight_workers_use_up_what_nobody_waits_for_and_are_never_refused() {
         "requests in ended windows of {NORMAL_LIMIT}: {:?}",
         seen.ended
     );
-    for used in seen.ended {
-        assert!(
-            (most_of(NORMAL_LIMIT)..=LIMIT).contains(&used),
-            "{used} of {NORMAL_LIMIT}"
-        );
-    }
-    assert_eq!(seen.refused, 0);
-    assert_nobody_paid(&world).await;
+    assert_used_up(&world, seen, NORMAL_LIMIT).await;
     stop(fleet).await;
     scheduler.stop().await;
 }
@@ -159,14 +164,7 @@ async fn people_who_wait_use_up_the_rest() {
         .await;
     let seen = windows(&world).await;
     eprintln!("requests in ended windows of {LIMIT}: {:?}", seen.ended);
-    for used in seen.ended {
-        assert!(
-            (most_of(LIMIT)..=LIMIT).contains(&used),
-            "{used} of {LIMIT}"
-        );
-    }
-    assert_eq!(seen.refused, 0);
-    assert_nobody_paid(&world).await;
+    assert_used_up(&world, seen, LIMIT).await;
     stop(fleet).await;
     scheduler.stop().await;
 }
