@@ -32,6 +32,8 @@ pub enum ClosedBy {
     Quota,
     /// Redis does not answer, and no request goes uncounted.
     Redis,
+    /// Redis lost its count, and nobody else tells what was used before.
+    Memory,
 }
 
 impl fmt::Display for ClosedBy {
@@ -39,6 +41,9 @@ impl fmt::Display for ClosedBy {
         f.write_str(match self {
             Self::Quota => "the rate limit's window is closed",
             Self::Redis => "Redis, which counts the requests, does not answer",
+            Self::Memory => {
+                "Redis lost its count of the requests, and Postgres does not answer with what it remembers"
+            }
         })
     }
 }

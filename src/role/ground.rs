@@ -72,7 +72,7 @@ impl Ground {
             interactive_reserve: config.quota.interactive_reserve.get(),
             ..QuotaConfig::default()
         };
-        let permits = Permits::new(redis.clone(), &keys, &name, quota);
+        let permits = Permits::new(redis.clone(), &keys, &name, quota, Arc::new(store.clone()));
         let clock = Clock::default();
         let meter = Arc::new(SharedMeter::new(permits.clone(), clock.clone()));
         let client_secret = Live::new(needs.client.secret.expose().to_owned().into());

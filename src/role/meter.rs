@@ -1,6 +1,6 @@
 //! Lets AccessLink's client ask the shared quota for permission.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use crate::{
     accesslink::{self, Meter, RateLimit, Urgency},
     clock::Clock,
-    queue::{self, Permits},
+    queue::{self, Permits, Snapshot, permits::Memory},
+    store::Store,
 };
 
 /// The quota that all workers share, as AccessLink's client sees it.
@@ -29,6 +30,7 @@ impl SharedMeter {
             why: match closed.why {
                 queue::permits::ClosedBy::Quota => accesslink::ClosedBy::Quota,
                 queue::permits::ClosedBy::Redis => accesslink::ClosedBy::Redis,
+                queue::permits::ClosedBy::Memory => accesslink::ClosedBy::Memory,
             },
         }
     }
@@ -78,6 +80,17 @@ impl accesslink::Permit for SharedPermit {
         limit: Option<RateLimit>,
     ) -> BoxFuture<'static, ()> {
         Box::pin(async move { self.0.refused(retry_after, limit.map(rate)).await })
+    }
+}
+
+/// Postgres keeps a checkpoint, which the scheduler writes.
+impl Memory for Store {
+    fn recall(&self) -> BoxFuture<'_, Result<Option<Snapshot>, Box<dyn Error + Send + Sync>>> {
+        Box::pin(async move {
+            let checkpoint = self.quota().await?;
+            // One of another version says nothing; the next answer of Polar does.
+            Ok(checkpoint.and_then(|checkpoint| serde_json::from_value(checkpoint).ok()))
+        })
     }
 }
 

@@ -49,10 +49,7 @@ pub(super) async fn gauges(scheduler: &Scheduler) -> Result<(), DutyError> {
             count.unsigned_abs(),
         );
     }
-    let quota = scheduler.permits.snapshot().await;
-    let epoch = scheduler.enqueuer.epoch().await;
-    // After a wipe Redis knows of no request: what Postgres remembers has yet to be restored.
-    if let (Ok(quota), Ok(Some(_))) = (quota, epoch) {
+    if let Ok(quota) = scheduler.permits.snapshot().await {
         keep(scheduler, &quota).await?;
     }
     Ok(())

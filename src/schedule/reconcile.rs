@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use jiff::Timestamp;
 
 use super::{DutyError, Scheduler, planner::wake, redis};
-use crate::{job::publisher::publish, model::Lane, queue::Snapshot, store::plan::ToWake};
+use crate::{job::publisher::publish, model::Lane, store::plan::ToWake};
 
 /// Requests younger than this have their entry on the way.
 const SETTLED_AFTER: Duration = Duration::from_secs(20);
@@ -26,7 +26,6 @@ const EVENTS_MAX: i64 = 1_000;
 pub(super) async fn reconcile(scheduler: &Scheduler) -> Result<(), DutyError> {
     let now = scheduler.store.now().await?;
     if is_wiped(scheduler).await? {
-        restore_quota(scheduler).await?;
         for _ in 0..BATCHES_MAX {
             if requeue(scheduler, now).await? == 0 {
                 break;
@@ -56,19 +55,6 @@ async fn begin_epoch(scheduler: &Scheduler) -> Result<(), DutyError> {
     epoch.map_err(redis("the epoch could not be set"))?;
     tracing::warn!("Redis was empty: everything that waits is queued again");
     Ok(())
-}
-
-/// A wipe of Redis must not let a window be spent twice.
-async fn restore_quota(scheduler: &Scheduler) -> Result<(), DutyError> {
-    let Some(checkpoint) = scheduler.store.quota().await? else {
-        return Ok(());
-    };
-    // One of another version says nothing; the next answer of Polar does.
-    let Ok(checkpoint) = serde_json::from_value::<Snapshot>(checkpoint) else {
-        return Ok(());
-    };
-    let restored = scheduler.permits.restore(&checkpoint).await;
-    restored.map_err(redis("the use of the quota could not be restored"))
 }
 
 /// Queues waiting requests again whose entry is no longer on its lane, of those that were put there

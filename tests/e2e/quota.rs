@@ -219,6 +219,50 @@ async fn a_window_is_spent_once_whoever_dies_and_whatever_redis_forgets() {
     scheduler.stop().await;
 }
 
+#[tokio::test]
+async fn a_spent_window_stays_spent_when_redis_forgets_and_nobody_else_is_there() {
+    const KEPT: &str =
+        "SELECT coalesce(max((checkpoint->'short'->>'used')::bigint), 0) FROM polar_sync.quota";
+    let world = world(&[]).await;
+    let (worker, scheduler) = (world.spawn("worker"), world.spawn("scheduler"));
+    until_used(&world, most_of(NORMAL_LIMIT)).await;
+    world
+        .until_true(
+            "all of the window to be used, and that to be kept",
+            async || {
+                for number in 0..USERS {
+                    ask(&world, "interactive", number, "").await;
+                }
+                u64::try_from(world.number(KEPT).await).unwrap() >= LIMIT
+            },
+        )
+        .await;
+    let before = windows(&world).await;
+
+    // Those who know how much is used are gone, with Redis' memory.
+    worker.kill().await;
+    scheduler.kill().await;
+    let () = world.redis.command(&["FLUSHALL"]).await;
+    let worker = world.spawn("worker");
+    let put_off = "SELECT count(*) FROM polar_sync.sync_run WHERE lane = 'interactive' AND outcome = 'snoozed'";
+    let put_off_before = world.number(put_off).await;
+    world
+        .until_true("somebody who waits to be put off", async || {
+            ask(&world, "interactive", 0, "").await;
+            world.number(put_off).await > put_off_before
+        })
+        .await;
+    let seen = windows(&world).await;
+    eprintln!(
+        "{} of {LIMIT} requests, and {} after the wipe",
+        before.used, seen.used
+    );
+    assert_eq!((seen.used, seen.refused), (before.used, 0));
+    assert!(seen.ended.is_empty(), "all of it was one window");
+    assert_nobody_paid(&world).await;
+    worker.stop().await;
+}
+
 /// Everything is answered 429, with these headers.
 async fn storm(world: &World, headers: Value) {
     let refusal = json!({ "type": "status", "status": 429, "headers": headers });

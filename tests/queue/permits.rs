@@ -1,10 +1,12 @@
 //! The quota: never exceeded, shared, and truthful to the server.
 
-use std::sync::Arc;
+use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polar_sync::queue::permits::{ClosedBy, QuotaConfig, Snapshot};
+use futures::future::BoxFuture;
+use polar_sync::queue::permits::{ClosedBy, Memory, QuotaConfig, Snapshot};
 use polar_sync::queue::{Closed, Keys, Permit, Permits, RateLimit, Urgency};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +23,42 @@ fn small() -> QuotaConfig {
 }
 
 async fn client(server: &Server, process: &str, config: QuotaConfig) -> Permits {
-    Permits::new(server.redis().await, &Keys::new(PREFIX), process, config)
+    client_with(server, process, config, Kept::new(Ok(None))).await
+}
+
+async fn client_with(
+    server: &Server,
+    process: &str,
+    config: QuotaConfig,
+    memory: Arc<Kept>,
+) -> Permits {
+    Permits::new(
+        server.redis().await,
+        &Keys::new(PREFIX),
+        process,
+        config,
+        memory,
+    )
+}
+
+/// What is remembered, or why nobody tells.
+struct Kept(Mutex<Result<Option<Snapshot>, &'static str>>);
+
+impl Kept {
+    fn new(kept: Result<Option<Snapshot>, &'static str>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(kept)))
+    }
+
+    fn set(&self, kept: Result<Option<Snapshot>, &'static str>) {
+        *self.0.lock().unwrap() = kept;
+    }
+}
+
+impl Memory for Kept {
+    fn recall(&self) -> BoxFuture<'_, Result<Option<Snapshot>, Box<dyn Error + Send + Sync>>> {
+        let kept = *self.0.lock().unwrap();
+        Box::pin(async move { Ok(kept?) })
+    }
 }
 
 fn rate(usage_short: u32, reset_short_s: u32) -> RateLimit {
@@ -142,6 +179,8 @@ async fn most_permits_cost_no_round_trip() {
         ..small()
     };
     let permits = client(&server, "a", config).await;
+    assert_eq!(used_short(&permits).await, 0);
+    let () = server.command(&["CONFIG", "RESETSTAT"]).await;
     for _ in 0..320 {
         permit(&permits).await.answered(None);
     }
@@ -405,7 +444,7 @@ async fn until_open(permits: &Permits) -> Permit {
 async fn without_redis_nothing_is_permitted() {
     let mut server = Server::start().await;
     let config = QuotaConfig {
-        redis_wait: Duration::from_millis(200),
+        answer_wait: Duration::from_millis(200),
         ..small()
     };
     let permits = client(&server, "a", config).await;
@@ -439,77 +478,88 @@ async fn a_dead_process_has_spent_what_it_held() {
     .await;
 }
 
+/// Blocks of one.
+fn single() -> QuotaConfig {
+    QuotaConfig {
+        block_max: 1,
+        ..small()
+    }
+}
+
+/// A use of both windows, by a server of its own, as it is kept in Postgres.
+async fn checkpoint(permit_used: impl AsyncFnOnce(Permit)) -> Snapshot {
+    let server = Server::start().await;
+    let permits = client(&server, "a", single()).await;
+    permit_used(permit(&permits).await).await;
+    let kept = serde_json::to_string(&permits.snapshot().await.unwrap()).unwrap();
+    serde_json::from_str(&kept).unwrap()
+}
+
 #[tokio::test]
 async fn a_flush_does_not_spend_twice() {
     let server = Server::start().await;
-    let permits = client(
-        &server,
-        "a",
-        QuotaConfig {
-            block_max: 1,
-            ..small()
-        },
-    )
-    .await;
-    permit(&permits).await.answered(Some(rate(300, 600)));
-    let checkpoint = permits.snapshot().await.unwrap();
-    let json = serde_json::to_string(&checkpoint).unwrap();
-    let () = server.command(&["FLUSHALL"]).await;
-    assert_eq!(used_short(&permits).await, 0);
-
-    let checkpoint: Snapshot = serde_json::from_str(&json).unwrap();
-    permits.restore(&checkpoint).await.unwrap();
+    let before = checkpoint(async |permit| permit.answered(Some(rate(300, 600)))).await;
+    let memory = Kept::new(Ok(Some(before)));
+    let permits = client_with(&server, "a", single(), Arc::clone(&memory)).await;
     let restored = permits.snapshot().await.unwrap();
-    assert_eq!(
-        (restored.short, restored.long),
-        (checkpoint.short, checkpoint.long)
+    assert_eq!((restored.short, restored.long), (before.short, before.long));
+    let refusal = closed(&permits, Urgency::Interactive).await;
+    assert!(
+        refusal.retry_after <= Duration::from_secs(2),
+        "first they tell what they hold: {refusal:?}"
     );
+    until_open(&permits).await.answered(Some(rate(310, 200)));
+    assert_eq!(used_short(&permits).await, 310, "the server overrules it");
 
-    permit(&permits).await.answered(Some(rate(310, 600)));
+    // What this process heard is later than what was kept.
+    let () = server.command(&["FLUSHALL"]).await;
     assert_eq!(used_short(&permits).await, 310);
-    permits.restore(&checkpoint).await.unwrap();
-    assert_eq!(used_short(&permits).await, 310, "it only raises");
+    let other = client_with(&server, "b", single(), Arc::clone(&memory)).await;
+    assert_eq!(used_short(&other).await, 310);
 
-    // Permits that were held then are in the checkpoint, and told again by those who still hold them.
-    let mut held = checkpoint;
-    held.short.used = 400;
-    permits.restore(&held).await.unwrap();
-    assert_eq!(used_short(&permits).await, 310, "the server has told since");
-
-    // After a flush this process may have begun to count anew before it restores.
     let () = server.command(&["FLUSHALL"]).await;
-    drop(permit(&permits).await);
-    assert_eq!(used_short(&permits).await, 1);
-    permits.restore(&checkpoint).await.unwrap();
-    let restored = permits.snapshot().await.unwrap();
-    assert_eq!(restored.short, checkpoint.short);
-    permit(&permits).await.answered(Some(rate(310, 200)));
-    assert_eq!(
-        used_short(&permits).await,
-        310,
-        "the server overrules a checkpoint"
-    );
+    let mut over = before;
+    over.short.reset_at_ms = before.taken_at_ms - 1;
+    memory.set(Ok(Some(over)));
+    let late = client_with(&server, "c", single(), memory).await;
+    assert_eq!(used_short(&late).await, 0, "that window is over");
+    // Everybody adds what he heard, and what the server has told since is not raised.
+    assert_eq!(used_short(&permits).await, 310);
+    until_open(&late).await.answered(Some(rate(311, 200)));
+    assert_eq!(used_short(&late).await, 311);
+    let () = server.command(&["HSET", "t:quota", "born", "1"]).await;
+    assert_eq!(used_short(&permits).await, 311);
+}
 
-    let mut old = checkpoint;
-    old.short.reset_at_ms = checkpoint.taken_at_ms - 1;
-    old.short.used = 520;
-    permits.restore(&old).await.unwrap();
-    assert_eq!(used_short(&permits).await, 310, "that window is over");
+#[tokio::test]
+async fn nothing_is_permitted_while_nobody_remembers_what_was_used() {
+    let server = Server::start().await;
+    let memory = Kept::new(Err("Postgres is away"));
+    let permits = client_with(&server, "a", single(), Arc::clone(&memory)).await;
+    for urgency in [Urgency::Normal, Urgency::Interactive] {
+        assert_eq!(closed(&permits, urgency).await.why, ClosedBy::Memory);
+    }
+    let room = permits.has_room_for(1, Urgency::Interactive).await;
+    assert_eq!(room.unwrap_err().why, ClosedBy::Memory);
+
+    let spent = checkpoint(async |permit| permit.answered(Some(rate(520, 600)))).await;
+    memory.set(Ok(Some(spent)));
+    let why = async || closed(&permits, Urgency::Interactive).await;
+    eventually("the news that the window is spent", async || {
+        why().await.retry_after > Duration::from_mins(9)
+    })
+    .await;
+    assert_eq!(why().await.why, ClosedBy::Quota);
 }
 
 #[tokio::test]
 async fn a_closed_fleet_stays_closed_over_a_flush() {
     let server = Server::start().await;
-    let permits = client(&server, "a", small()).await;
-    permit(&permits)
-        .await
-        .refused(Some(Duration::from_mins(5)), None)
-        .await;
-    let checkpoint = permits.snapshot().await.unwrap();
-    let () = server.command(&["FLUSHALL"]).await;
-    let other = client(&server, "b", small()).await;
-    other.restore(&checkpoint).await.unwrap();
-    let refusal = closed(&other, Urgency::Interactive).await;
+    let pause = Some(Duration::from_mins(5));
+    let closed_then = checkpoint(async |permit| permit.refused(pause, None).await).await;
+    let memory = Kept::new(Ok(Some(closed_then)));
+    let permits = client_with(&server, "a", small(), memory).await;
+    let refusal = closed(&permits, Urgency::Interactive).await;
     assert!(refusal.retry_after > Duration::from_mins(4));
 }
 

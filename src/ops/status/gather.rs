@@ -1,5 +1,7 @@
 //! Collects what `status` shows. Without Redis, what comes from there is missing.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -8,7 +10,10 @@ use crate::{
     config::{Config, RedisUrl},
     job::due::effective_interval,
     ops::reach,
-    queue::{Enqueuer, Keys, Permits, Redis, Snapshot, permits::QuotaConfig},
+    queue::{
+        Enqueuer, Keys, Permits, Redis, Snapshot,
+        permits::{Memory, QuotaConfig},
+    },
     store::{Store, plan::PaceRow},
     telemetry,
 };
@@ -27,7 +32,7 @@ pub(in crate::ops) async fn gather(
     store: &Store,
     redis: RedisUrl<'_>,
 ) -> anyhow::Result<Status> {
-    let (seen, redis_error) = match look_at_redis(config, redis).await {
+    let (seen, redis_error) = match look_at_redis(config, store, redis).await {
         Ok(seen) => (Some(seen), None),
         Err(error) => (None, Some(telemetry::chain(error.as_ref()))),
     };
@@ -62,10 +67,10 @@ pub(in crate::ops) async fn gather(
     })
 }
 
-async fn look_at_redis(config: &Config, url: RedisUrl<'_>) -> anyhow::Result<Seen> {
+async fn look_at_redis(config: &Config, store: &Store, url: RedisUrl<'_>) -> anyhow::Result<Seen> {
     let redis = reach::redis(url).await?;
     let keys = Keys::new(config.redis.prefix.as_str());
-    let quota = quota(redis.clone(), &keys).await;
+    let quota = quota(redis.clone(), &keys, store).await;
     let depths = Enqueuer::new(redis, keys).depths().await?.into_iter();
     let lanes = depths.map(|(lane, depth)| LaneStatus {
         lane,
@@ -79,17 +84,23 @@ async fn look_at_redis(config: &Config, url: RedisUrl<'_>) -> anyhow::Result<See
     })
 }
 
-/// Asks as a process that holds no permit, which leaves nothing behind.
-async fn quota(redis: Redis, keys: &Keys) -> Option<Snapshot> {
+/// Asks as a process that holds no permit, which leaves nothing behind but what every process tells a Redis that lost
+/// its memory.
+async fn quota(redis: Redis, keys: &Keys, store: &Store) -> Option<Snapshot> {
     let name = format!("status-{}", Uuid::new_v4().simple());
-    let permits = Permits::new(redis, keys, &name, QuotaConfig::default());
+    let permits = Permits::new(
+        redis,
+        keys,
+        &name,
+        QuotaConfig::default(),
+        Arc::new(store.clone()),
+    );
     permits.snapshot().await.ok()
 }
 
 /// What the scheduler last kept in Postgres; one of another version says nothing.
 pub(in crate::ops) async fn checkpoint(store: &Store) -> anyhow::Result<Option<Snapshot>> {
-    let checkpoint = store.quota().await?;
-    Ok(checkpoint.and_then(|checkpoint| serde_json::from_value(checkpoint).ok()))
+    store.recall().await.map_err(anyhow::Error::from_boxed)
 }
 
 fn intervals(config: &Config, pace: PaceRow) -> Vec<Interval> {

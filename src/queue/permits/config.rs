@@ -21,8 +21,8 @@ pub struct QuotaConfig {
     /// Permits of a process that was not heard of for so long count as spent. Longer than any
     /// request takes.
     pub lease: Duration,
-    /// What one exchange with Redis may take.
-    pub redis_wait: Duration,
+    /// What one answer of Redis, or of what remembers the quota without it, may take.
+    pub answer_wait: Duration,
     /// How long a 429 without any header closes the window; it doubles up to `closed_max`.
     pub closed_min: Duration,
     /// See `closed_min`.
@@ -39,7 +39,7 @@ impl Default for QuotaConfig {
             block_life: Duration::from_secs(1),
             flush: Duration::from_millis(200),
             lease: Duration::from_mins(2),
-            redis_wait: Duration::from_secs(2),
+            answer_wait: Duration::from_secs(2),
             closed_min: Duration::from_mins(1),
             closed_max: Duration::from_mins(15),
         }

@@ -1,5 +1,12 @@
 -- A process tells what it did since the last time, and may take a block of permits.
 local state = load()
+-- Nobody has told this hash yet what was used before Redis lost its memory, or this process has not: nothing is
+-- counted or granted until then.
+if not state.born or (ask.born and ask.born ~= state.born) then
+  save(state)
+  state.born = nil
+  return answer(state, 0, 0, 0)
+end
 for _, name in ipairs(NAMES) do
   count(state[name], name, ask.unseen)
 end

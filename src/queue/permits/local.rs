@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Closed, ClosedBy, RateLimit, Urgency};
+use super::{Closed, ClosedBy, RateLimit, Snapshot, Urgency};
 
 /// Two sights of one window's end differ by rounding and by the answer's way.
 const SLACK: Duration = Duration::from_secs(10);
@@ -104,6 +104,8 @@ pub(super) struct Local {
     observed: Option<(Sight, Sight)>,
     /// What Redis was told last to be open.
     told_open: u32,
+    /// What Redis said last, and when its hash was born.
+    heard: Option<(u64, Snapshot)>,
 }
 
 impl Local {
@@ -116,6 +118,7 @@ impl Local {
             good: false,
             observed: None,
             told_open: 0,
+            heard: None,
         }
     }
 
@@ -242,6 +245,21 @@ impl Local {
             good: self.good,
             observed: self.observed,
         }
+    }
+
+    /// The hash that answered last, by its birth.
+    pub(super) fn born(&self) -> Option<u64> {
+        self.heard.map(|(born, _)| born)
+    }
+
+    /// How both windows stood when Redis last answered.
+    pub(super) fn remembered(&self) -> Option<Snapshot> {
+        self.heard.map(|(_, seen)| seen)
+    }
+
+    /// Redis says how both windows stand.
+    pub(super) fn hear(&mut self, born: u64, seen: Snapshot) {
+        self.heard = Some((born, seen));
     }
 
     /// Redis has taken the report: what came after it stays to be told.

@@ -13,7 +13,9 @@
 //! ```
 //!
 //! The server's headers win over our counting. Times in Redis are Redis' own clock; workers' clocks
-//! never meet. Without Redis nothing is permitted.
+//! never meet. Without Redis nothing is permitted. Redis may lose its memory at any moment: whoever
+//! meets an empty hash tells it what [`Memory`] and the process itself remember, before anything is
+//! granted.
 //!
 //! Must never: let a request go uncounted, or know what requests are for.
 
@@ -23,9 +25,11 @@ mod permit;
 mod quota;
 mod script;
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 pub use config::QuotaConfig;
@@ -87,6 +91,8 @@ pub enum ClosedBy {
     Quota,
     /// Redis does not answer, and no request goes uncounted.
     Redis,
+    /// Redis lost its memory, and nobody else tells what was used before.
+    Memory,
 }
 
 impl fmt::Display for ClosedBy {
@@ -94,6 +100,9 @@ impl fmt::Display for ClosedBy {
         f.write_str(match self {
             Self::Quota => "the quota is spent",
             Self::Redis => "Redis, which counts the requests, does not answer",
+            Self::Memory => {
+                "Redis lost its count of the requests, and Postgres does not answer with what it remembers"
+            }
         })
     }
 }
@@ -120,4 +129,10 @@ pub struct Snapshot {
     pub closed_until_ms: u64,
     /// When this was so, by Redis' clock.
     pub taken_at_ms: u64,
+}
+
+/// What is remembered of the quota where a wipe of Redis does not reach.
+pub trait Memory: Send + Sync {
+    /// The last [`Snapshot`] that was kept; `None` if there is none, or none that this version can read.
+    fn recall(&self) -> BoxFuture<'_, Result<Option<Snapshot>, Box<dyn Error + Send + Sync>>>;
 }

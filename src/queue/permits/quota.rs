@@ -7,9 +7,11 @@ use tokio::sync::{MutexGuard, Notify};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::local::Local;
+use super::local::{Local, Report};
 use super::script::{Answer, Scripts};
-use super::{Closed, ClosedBy, Permit, QuotaConfig, REFUSAL_KEPT, RateLimit, Snapshot, Urgency};
+use super::{
+    Closed, ClosedBy, Memory, Permit, QuotaConfig, REFUSAL_KEPT, RateLimit, Snapshot, Urgency,
+};
 use crate::queue::client::Redis;
 use crate::queue::keys::Keys;
 use crate::queue::{guard, metrics};
@@ -33,6 +35,7 @@ pub struct Permits {
 pub(super) struct Inner {
     config: QuotaConfig,
     scripts: Scripts,
+    memory: Arc<dyn Memory>,
     pub(super) local: Mutex<Local>,
     /// One exchange at a time: an exchange tells absolute numbers, and late ones must not win.
     turn: tokio::sync::Mutex<()>,
@@ -40,11 +43,65 @@ pub(super) struct Inner {
     pub(super) changed: Notify,
 }
 
+impl Inner {
+    /// One exchange, with the birth of the hash that answered. One that has lost its memory is told first what is
+    /// remembered, so that a wiped Redis cannot spend a window twice.
+    async fn ask(
+        &self,
+        report: &Report,
+        reserve: f64,
+        want: bool,
+    ) -> Result<(u64, Answer), ClosedBy> {
+        let mut born = guard(&self.local).born();
+        loop {
+            let asked = self.scripts.exchange(born, report, reserve, want);
+            let answer = self.in_time(asked, ClosedBy::Redis).await?;
+            if let Some(born) = answer.born {
+                return Ok((born, answer));
+            }
+            born = Some(self.remind().await?);
+        }
+    }
+
+    /// Tells Redis what Postgres remembers and what it said itself to this process, which may be later. Only raises
+    /// what is used, and only in windows that have not ended.
+    async fn remind(&self) -> Result<u64, ClosedBy> {
+        let kept = self.in_time(self.memory.recall(), ClosedBy::Memory).await?;
+        let heard = guard(&self.local).remembered();
+        let remembered: Vec<_> = kept.into_iter().chain(heard).collect();
+        let told = self.scripts.restore(&remembered);
+        let answer = self.in_time(told, ClosedBy::Redis).await?;
+        answer.born.ok_or(ClosedBy::Redis)
+    }
+
+    async fn in_time<T, E: std::fmt::Display>(
+        &self,
+        asked: impl Future<Output = Result<T, E>>,
+        why: ClosedBy,
+    ) -> Result<T, ClosedBy> {
+        match tokio::time::timeout(self.config.answer_wait, asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the quota cannot be asked for: {why}");
+                Err(why)
+            }
+            Err(_) => Err(why),
+        }
+    }
+}
+
 impl Permits {
     /// `process` is unique for every start. Run [`Self::keep`] beside it.
-    pub fn new(redis: Redis, keys: &Keys, process: &str, config: QuotaConfig) -> Self {
+    pub fn new(
+        redis: Redis,
+        keys: &Keys,
+        process: &str,
+        config: QuotaConfig,
+        memory: Arc<dyn Memory>,
+    ) -> Self {
         let inner = Inner {
             scripts: Scripts::new(redis, keys.quota(), process, &config),
+            memory,
             local: Mutex::new(Local::new()),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
@@ -112,27 +169,24 @@ impl Permits {
             Urgency::Interactive => 0.0,
             Urgency::Normal => inner.config.interactive_reserve,
         };
-        let asked = inner.scripts.exchange(&report, reserve, want);
-        let told = tokio::time::timeout(inner.config.redis_wait, asked).await;
+        let told = inner.ask(&report, reserve, want).await;
         let now = Instant::now();
         let mut local = guard(&inner.local);
-        let Ok(Ok(answer)) = told else {
-            let closed = Closed {
-                retry_after: REFUSAL_KEPT,
-                why: ClosedBy::Redis,
-            };
-            for urgency in [Urgency::Interactive, Urgency::Normal] {
-                local.close(
-                    urgency,
-                    now + closed.retry_after,
-                    now + REFUSAL_KEPT,
-                    closed.why,
-                );
+        let (born, answer) = match told {
+            Ok(told) => told,
+            Err(why) => {
+                for urgency in [Urgency::Interactive, Urgency::Normal] {
+                    local.close(urgency, now + REFUSAL_KEPT, now + REFUSAL_KEPT, why);
+                }
+                return Err(Closed {
+                    retry_after: REFUSAL_KEPT,
+                    why,
+                });
             }
-            return Err(closed);
         };
         local.told(&report);
         let seen = answer.snapshot();
+        local.hear(born, seen);
         metrics::quota("short", seen.short.used, seen.short.limit);
         metrics::quota("long", seen.long.used, seen.long.limit);
         if let Some(left) = answer.closed_for() {
@@ -177,12 +231,6 @@ impl Permits {
         let turn = self.inner.turn.lock().await;
         let answer = self.exchange(&turn, Urgency::Normal, false).await?;
         Ok(answer.snapshot())
-    }
-
-    /// Brings back what a checkpoint knew. Only raises what is used, and only in windows that have
-    /// not ended: a wiped Redis cannot spend a window twice.
-    pub async fn restore(&self, checkpoint: &Snapshot) -> Result<(), redis::RedisError> {
-        self.inner.scripts.restore(checkpoint).await
     }
 
     /// Tells Redis what happened here, at most every `flush`, until `stop`; then gives back what is

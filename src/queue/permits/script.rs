@@ -9,6 +9,10 @@ use super::local::{Report, Sight};
 use super::{Closed, ClosedBy, QuotaConfig, REFUSAL_KEPT, RateLimit, Snapshot, WindowState};
 use crate::queue::client::Redis;
 
+/// After a wipe of Redis the fleet stops for so long, in which those who hold permits tell of them again: they do so
+/// every [`QuotaConfig::flush`], or [`REFUSAL_KEPT`] after a failure.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// The three scripts, bound to one hash and one process.
 pub(super) struct Scripts {
     redis: Redis,
@@ -47,6 +51,8 @@ struct SightAsk {
 #[derive(Serialize)]
 struct ExchangeAsk<'a> {
     process: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    born: Option<u64>,
     assumed: Assumed,
     open: u32,
     unseen: u32,
@@ -73,13 +79,15 @@ struct RefuseAsk {
 #[derive(Serialize)]
 struct RestoreAsk<'a> {
     assumed: Assumed,
-    #[serde(flatten)]
-    checkpoint: &'a Snapshot,
+    remembered: &'a [Snapshot],
+    settle_ms: u64,
 }
 
 /// What Redis says.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Answer {
+    /// When the hash was told what is remembered; `None`: it has yet to be told, by this process at least.
+    pub(super) born: Option<u64>,
     /// Permits in the block.
     pub(super) granted: u32,
     /// What is left for the urgency that asked.
@@ -171,12 +179,14 @@ impl Scripts {
 
     pub(super) async fn exchange(
         &self,
+        born: Option<u64>,
         report: &Report,
         reserve: f64,
         want: bool,
     ) -> Result<Answer, RedisError> {
         let ask = ExchangeAsk {
             process: &self.process,
+            born,
             assumed: self.assumed,
             open: report.open,
             unseen: report.unseen,
@@ -216,12 +226,13 @@ impl Scripts {
         self.ask(&self.refuse, &ask).await
     }
 
-    pub(super) async fn restore(&self, checkpoint: &Snapshot) -> Result<(), RedisError> {
+    pub(super) async fn restore(&self, remembered: &[Snapshot]) -> Result<Answer, RedisError> {
         let ask = RestoreAsk {
             assumed: self.assumed,
-            checkpoint,
+            remembered,
+            settle_ms: ms(SETTLE),
         };
-        self.ask(&self.restore, &ask).await.map(drop)
+        self.ask(&self.restore, &ask).await
     }
 
     async fn ask(&self, script: &Script, ask: &impl Serialize) -> Result<Answer, RedisError> {

@@ -2,7 +2,8 @@
 --
 -- The hash: `short.*` and `long.*` (limit, seen = the server's count, reset = when the window ends,
 -- guess = 1 while no server has told), `closed` = nobody may ask before, `refusals` = 429s without
--- any header in a row, and `p:PROCESS` = `open:expires`, the permits that a process holds.
+-- any header in a row, `born` = when this hash was told what is remembered of an earlier one, and
+-- `p:PROCESS` = `open:expires`, the permits that a process holds.
 -- What is used is always seen + all open ones. All times are milliseconds of Redis' clock. The hash
 -- has one field a living process beside these: reading all of it is cheap.
 local key = KEYS[1]
@@ -21,7 +22,12 @@ local function load()
   for i = 1, #flat, 2 do
     hash[flat[i]] = flat[i + 1]
   end
-  local state = { open = {}, closed = tonumber(hash.closed) or 0, refusals = tonumber(hash.refusals) or 0 }
+  local state = {
+    born = tonumber(hash.born),
+    open = {},
+    closed = tonumber(hash.closed) or 0,
+    refusals = tonumber(hash.refusals) or 0,
+  }
   for _, name in ipairs(NAMES) do
     local window = {
       limit = tonumber(hash[name .. '.limit']) or ask.assumed[name],
@@ -101,6 +107,10 @@ end
 
 local function save(state)
   local flat = { 'closed', string.format('%.0f', state.closed), 'refusals', state.refusals }
+  if state.born then
+    flat[#flat + 1] = 'born'
+    flat[#flat + 1] = string.format('%.0f', state.born)
+  end
   for _, name in ipairs(NAMES) do
     for field, value in pairs(state[name]) do
       flat[#flat + 1] = name .. '.' .. field
@@ -122,6 +132,7 @@ local function answer(state, granted, room, wait_ms, spare)
     }
   end
   return cjson.encode({
+    born = state.born,
     granted = granted,
     room = room,
     wait_ms = wait_ms,
