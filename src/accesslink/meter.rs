@@ -32,7 +32,7 @@ pub enum ClosedBy {
     Quota,
     /// Redis does not answer, and no request goes uncounted.
     Redis,
-    /// Redis lost its count, and nobody else tells what was used before.
+    /// Redis lost its count, and what was used before is not known yet.
     Memory,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for ClosedBy {
             Self::Quota => "the rate limit's window is closed",
             Self::Redis => "Redis, which counts the requests, does not answer",
             Self::Memory => {
-                "Redis lost its count of the requests, and Postgres does not answer with what it remembers"
+                "Redis lost its count of the requests, and what was used before is not known yet"
             }
         })
     }

@@ -244,13 +244,20 @@ async fn a_spent_window_stays_spent_when_redis_forgets_and_nobody_else_is_there(
     scheduler.kill().await;
     let () = world.redis.command(&["FLUSHALL"]).await;
     let worker = world.spawn("worker");
-    let put_off = "SELECT count(*) FROM polar_sync.sync_run WHERE lane = 'interactive' AND outcome = 'snoozed'";
-    let put_off_before = world.number(put_off).await;
     world
-        .until_true("somebody who waits to be put off", async || {
-            ask(&world, "interactive", 0, "").await;
-            world.number(put_off).await > put_off_before
-        })
+        .execute("UPDATE polar_sync.sync_request SET not_before = NULL WHERE state = 'open'")
+        .await;
+    // Not the moment in which a fleet tells what it holds: the window.
+    let put_off = "SELECT count(*) FROM polar_sync.sync_request
+        WHERE state = 'open' AND not_before > polar_sync.now() + interval '1 minute'";
+    world
+        .until_true(
+            "somebody who waits to be put off until the window ends",
+            async || {
+                ask(&world, "interactive", 0, "").await;
+                world.number(put_off).await > 0
+            },
+        )
         .await;
     let seen = windows(&world).await;
     eprintln!(

@@ -299,6 +299,8 @@ fn the_quota_is_closed_by_a_spent_window_or_a_429() {
         long: window(50, "2026-03-21T00:00:00Z"),
         closed_until_ms: 0,
         taken_at_ms: ms("2026-03-20T11:59:55Z"),
+        born: 1,
+        seq: 1,
     };
     assert_eq!(closed_until(&quota, now), None);
     quota.short.used = 100;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::REFUSAL_KEPT;
+
 /// How the quota is shared.
 #[derive(Clone, Debug)]
 pub struct QuotaConfig {
@@ -27,6 +29,14 @@ pub struct QuotaConfig {
     pub closed_min: Duration,
     /// See `closed_min`.
     pub closed_max: Duration,
+}
+
+impl QuotaConfig {
+    /// After Redis lost its memory nothing is granted for so long: whoever holds permits has told of them again, even
+    /// if an exchange was under way and failed.
+    pub(super) fn settle(&self) -> Duration {
+        self.answer_wait * 2 + REFUSAL_KEPT
+    }
 }
 
 impl Default for QuotaConfig {

@@ -2,10 +2,15 @@
 local state = load()
 -- Nobody has told this hash yet what was used before Redis lost its memory, or this process has not: nothing is
 -- counted or granted until then.
-if not state.born or (ask.born and ask.born ~= state.born) then
-  save(state)
+local heard = ask.heard
+if state.born and heard and heard.born == state.born and heard.seq > state.seq then
+  -- Redis has come back as it was some time ago. What it counts may be too little.
   state.born = nil
-  return answer(state, 0, 0, 0)
+  state.short.guess, state.long.guess = 1, 1
+end
+if not state.born or (heard and heard.born ~= state.born) then
+  save(state)
+  return answer(state, 0, 0, 0, nil, true)
 end
 for _, name in ipairs(NAMES) do
   count(state[name], name, ask.unseen)
@@ -15,6 +20,9 @@ if ask.observed then
 end
 if ask.good and now >= state.closed then
   state.refusals = 0
+end
+if ask.good and not is_settling(state) then
+  state.probe = 0
 end
 hold(state, ask.open)
 
@@ -41,6 +49,15 @@ end
 local granted = 0
 if ask.want then
   granted = math.min(room, math.max(1, math.min(ask.block_max, math.floor(room / 100))))
+  -- What is remembered of before a wipe may be too little: one request finds out, before others follow.
+  if granted > 0 and state.probe > 0 then
+    granted = now >= state.probe and 1 or 0
+    if granted > 0 then
+      state.probe = now + ask.settle_ms
+    else
+      wait = math.max(wait, math.min(state.probe - now, HELD_WAIT))
+    end
+  end
   hold(state, ask.open + granted)
 end
 save(state)

@@ -78,6 +78,15 @@ struct Refusal {
     why: ClosedBy,
 }
 
+impl Refusal {
+    fn told(&self, now: Instant) -> Closed {
+        Closed {
+            retry_after: self.closed_until.saturating_duration_since(now),
+            why: self.why,
+        }
+    }
+}
+
 /// By urgency.
 #[derive(Clone, Copy, Default)]
 struct ByUrgency<T> {
@@ -104,8 +113,8 @@ pub(super) struct Local {
     observed: Option<(Sight, Sight)>,
     /// What Redis was told last to be open.
     told_open: u32,
-    /// What Redis said last, and when its hash was born.
-    heard: Option<(u64, Snapshot)>,
+    /// What Redis said last.
+    heard: Option<Snapshot>,
 }
 
 impl Local {
@@ -129,10 +138,7 @@ impl Local {
             .of(urgency)
             .filter(|refusal| refusal.kept_until > now)
         {
-            return Some(Err(Closed {
-                retry_after: refusal.closed_until.saturating_duration_since(now),
-                why: refusal.why,
-            }));
+            return Some(Err(refusal.told(now)));
         }
         self.expire(now);
         let pools = match urgency {
@@ -247,19 +253,21 @@ impl Local {
         }
     }
 
-    /// The hash that answered last, by its birth.
-    pub(super) fn born(&self) -> Option<u64> {
-        self.heard.map(|(born, _)| born)
-    }
-
     /// How both windows stood when Redis last answered.
-    pub(super) fn remembered(&self) -> Option<Snapshot> {
-        self.heard.map(|(_, seen)| seen)
+    pub(super) fn heard(&self) -> Option<Snapshot> {
+        self.heard
     }
 
     /// Redis says how both windows stand.
-    pub(super) fn hear(&mut self, born: u64, seen: Snapshot) {
-        self.heard = Some((born, seen));
+    pub(super) fn hear(&mut self, seen: Snapshot) {
+        self.heard = Some(seen);
+    }
+
+    /// A refusal of now that no answer of Redis gave.
+    pub(super) fn unanswered(&mut self, urgency: Urgency, now: Instant) -> Option<Closed> {
+        let refusal = self.refusals.of(urgency).as_ref()?;
+        let is_kept = refusal.kept_until > now && refusal.why != ClosedBy::Quota;
+        is_kept.then(|| refusal.told(now))
     }
 
     /// Redis has taken the report: what came after it stays to be told.

@@ -13,9 +13,10 @@
 //! ```
 //!
 //! The server's headers win over our counting. Times in Redis are Redis' own clock; workers' clocks
-//! never meet. Without Redis nothing is permitted. Redis may lose its memory at any moment: whoever
-//! meets an empty hash tells it what [`Memory`] and the process itself remember, before anything is
-//! granted.
+//! never meet. Without Redis nothing is permitted. Redis may lose its memory at any moment, or come back
+//! as it was some time ago: whoever meets that tells it what [`Memory`] and the process itself remember.
+//! Then nothing is granted until those who hold permits have told of them again, and at first a single
+//! one, since what is remembered may be seconds old: its answer tells how the windows stand.
 //!
 //! Must never: let a request go uncounted, or know what requests are for.
 
@@ -91,7 +92,7 @@ pub enum ClosedBy {
     Quota,
     /// Redis does not answer, and no request goes uncounted.
     Redis,
-    /// Redis lost its memory, and nobody else tells what was used before.
+    /// Redis lost its memory, and what was used before is not known yet.
     Memory,
 }
 
@@ -101,7 +102,7 @@ impl fmt::Display for ClosedBy {
             Self::Quota => "the quota is spent",
             Self::Redis => "Redis, which counts the requests, does not answer",
             Self::Memory => {
-                "Redis lost its count of the requests, and Postgres does not answer with what it remembers"
+                "Redis lost its count of the requests, and what was used before is not known yet"
             }
         })
     }
@@ -129,6 +130,12 @@ pub struct Snapshot {
     pub closed_until_ms: u64,
     /// When this was so, by Redis' clock.
     pub taken_at_ms: u64,
+    /// Which memory of Redis this is from, by its beginning.
+    #[serde(default)]
+    pub born: u64,
+    /// Grows with every change of that memory.
+    #[serde(default)]
+    pub seq: u64,
 }
 
 /// What is remembered of the quota where a wipe of Redis does not reach.

@@ -44,34 +44,33 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    /// One exchange, with the birth of the hash that answered. One that has lost its memory is told first what is
-    /// remembered, so that a wiped Redis cannot spend a window twice.
-    async fn ask(
-        &self,
-        report: &Report,
-        reserve: f64,
-        want: bool,
-    ) -> Result<(u64, Answer), ClosedBy> {
-        let mut born = guard(&self.local).born();
+    /// One exchange. A Redis that has lost its memory is told first what is remembered, so that a window is not spent
+    /// twice.
+    async fn ask(&self, report: &Report, reserve: f64, want: bool) -> Result<Answer, ClosedBy> {
+        let heard = guard(&self.local).heard();
+        // A process that has heard nothing begins with what was kept.
+        let mut heard = match heard {
+            Some(heard) => Some(heard),
+            None => self.recall().await?,
+        };
         loop {
-            let asked = self.scripts.exchange(born, report, reserve, want);
+            let asked = self.scripts.exchange(heard.as_ref(), report, reserve, want);
             let answer = self.in_time(asked, ClosedBy::Redis).await?;
-            if let Some(born) = answer.born {
-                return Ok((born, answer));
+            if !answer.lost {
+                return Ok(answer);
             }
-            born = Some(self.remind().await?);
+            let kept = match answer.born {
+                Some(_) => None,
+                None => self.recall().await?,
+            };
+            let remembered: Vec<_> = kept.into_iter().chain(heard).collect();
+            let restored = self.scripts.restore(&remembered);
+            heard = Some(self.in_time(restored, ClosedBy::Redis).await?.snapshot());
         }
     }
 
-    /// Tells Redis what Postgres remembers and what it said itself to this process, which may be later. Only raises
-    /// what is used, and only in windows that have not ended.
-    async fn remind(&self) -> Result<u64, ClosedBy> {
-        let kept = self.in_time(self.memory.recall(), ClosedBy::Memory).await?;
-        let heard = guard(&self.local).remembered();
-        let remembered: Vec<_> = kept.into_iter().chain(heard).collect();
-        let told = self.scripts.restore(&remembered);
-        let answer = self.in_time(told, ClosedBy::Redis).await?;
-        answer.born.ok_or(ClosedBy::Redis)
+    async fn recall(&self) -> Result<Option<Snapshot>, ClosedBy> {
+        self.in_time(self.memory.recall(), ClosedBy::Memory).await
     }
 
     async fn in_time<T, E: std::fmt::Display>(
@@ -172,8 +171,8 @@ impl Permits {
         let told = inner.ask(&report, reserve, want).await;
         let now = Instant::now();
         let mut local = guard(&inner.local);
-        let (born, answer) = match told {
-            Ok(told) => told,
+        let answer = match told {
+            Ok(answer) => answer,
             Err(why) => {
                 for urgency in [Urgency::Interactive, Urgency::Normal] {
                     local.close(urgency, now + REFUSAL_KEPT, now + REFUSAL_KEPT, why);
@@ -186,7 +185,7 @@ impl Permits {
         };
         local.told(&report);
         let seen = answer.snapshot();
-        local.hear(born, seen);
+        local.hear(seen);
         metrics::quota("short", seen.short.used, seen.short.limit);
         metrics::quota("long", seen.long.used, seen.long.limit);
         if let Some(left) = answer.closed_for() {
@@ -218,6 +217,10 @@ impl Permits {
 
     async fn look(&self, urgency: Urgency) -> Result<(u32, Answer), Closed> {
         let turn = self.inner.turn.lock().await;
+        // While this one waited, another may have got no answer.
+        if let Some(closed) = guard(&self.inner.local).unanswered(urgency, Instant::now()) {
+            return Err(closed);
+        }
         let answer = self.exchange(&turn, urgency, false).await?;
         if answer.closed_for().is_some() {
             return Err(answer.closed());
@@ -263,7 +266,7 @@ impl Permits {
         guard(&self.inner.local).empty_pools();
         let turn = self.inner.turn.lock().await;
         if self.exchange(&turn, Urgency::Normal, false).await.is_err() {
-            tracing::warn!("Redis did not take back unused permits: they count as spent");
+            tracing::warn!("unused permits could not be given back: they count as spent");
         }
     }
 

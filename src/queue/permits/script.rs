@@ -9,10 +9,6 @@ use super::local::{Report, Sight};
 use super::{Closed, ClosedBy, QuotaConfig, REFUSAL_KEPT, RateLimit, Snapshot, WindowState};
 use crate::queue::client::Redis;
 
-/// After a wipe of Redis the fleet stops for so long, in which those who hold permits tell of them again: they do so
-/// every [`QuotaConfig::flush`], or [`REFUSAL_KEPT`] after a failure.
-const SETTLE: Duration = Duration::from_secs(2);
-
 /// The three scripts, bound to one hash and one process.
 pub(super) struct Scripts {
     redis: Redis,
@@ -23,6 +19,7 @@ pub(super) struct Scripts {
     lease_ms: u64,
     closed_min_ms: u64,
     closed_max_ms: u64,
+    settle_ms: u64,
     exchange: Script,
     refuse: Script,
     restore: Script,
@@ -52,7 +49,8 @@ struct SightAsk {
 struct ExchangeAsk<'a> {
     process: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    born: Option<u64>,
+    heard: Option<&'a Snapshot>,
+    settle_ms: u64,
     assumed: Assumed,
     open: u32,
     unseen: u32,
@@ -68,6 +66,7 @@ struct ExchangeAsk<'a> {
 #[derive(Serialize)]
 struct RefuseAsk {
     assumed: Assumed,
+    settle_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed: Option<Observed>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,8 +85,14 @@ struct RestoreAsk<'a> {
 /// What Redis says.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Answer {
-    /// When the hash was told what is remembered; `None`: it has yet to be told, by this process at least.
+    /// When the hash was told what is remembered; `None`: nobody has told it.
     pub(super) born: Option<u64>,
+    /// How often it was changed.
+    seq: u64,
+    /// This process has to tell first what is remembered.
+    pub(super) lost: bool,
+    /// Redis lost its memory, and Polar has not told yet how the windows stand.
+    probing: bool,
     /// Permits in the block.
     pub(super) granted: u32,
     /// What is left for the urgency that asked.
@@ -122,7 +127,11 @@ impl Answer {
     pub(super) fn closed(&self) -> Closed {
         Closed {
             retry_after: Duration::from_millis(self.wait_ms).max(REFUSAL_KEPT),
-            why: ClosedBy::Quota,
+            why: if self.room > 0 && self.probing {
+                ClosedBy::Memory
+            } else {
+                ClosedBy::Quota
+            },
         }
     }
 
@@ -151,6 +160,8 @@ impl Answer {
             long: window(self.long),
             closed_until_ms: self.closed_until_ms,
             taken_at_ms: self.now_ms,
+            born: self.born.unwrap_or_default(),
+            seq: self.seq,
         }
     }
 }
@@ -171,6 +182,7 @@ impl Scripts {
             lease_ms: ms(config.lease),
             closed_min_ms: ms(config.closed_min),
             closed_max_ms: ms(config.closed_max),
+            settle_ms: ms(config.settle()),
             exchange: script(include_str!("exchange.lua")),
             refuse: script(include_str!("refuse.lua")),
             restore: script(include_str!("restore.lua")),
@@ -179,14 +191,15 @@ impl Scripts {
 
     pub(super) async fn exchange(
         &self,
-        born: Option<u64>,
+        heard: Option<&Snapshot>,
         report: &Report,
         reserve: f64,
         want: bool,
     ) -> Result<Answer, RedisError> {
         let ask = ExchangeAsk {
             process: &self.process,
-            born,
+            heard,
+            settle_ms: self.settle_ms,
             assumed: self.assumed,
             open: report.open,
             unseen: report.unseen,
@@ -215,6 +228,7 @@ impl Scripts {
         };
         let ask = RefuseAsk {
             assumed: self.assumed,
+            settle_ms: self.settle_ms,
             observed: rate.map(|rate| Observed {
                 short: sight(rate.usage_short, rate.limit_short, rate.reset_short_s),
                 long: sight(rate.usage_long, rate.limit_long, rate.reset_long_s),
@@ -230,7 +244,7 @@ impl Scripts {
         let ask = RestoreAsk {
             assumed: self.assumed,
             remembered,
-            settle_ms: ms(SETTLE),
+            settle_ms: self.settle_ms,
         };
         self.ask(&self.restore, &ask).await
     }

@@ -2,8 +2,11 @@
 --
 -- The hash: `short.*` and `long.*` (limit, seen = the server's count, reset = when the window ends,
 -- guess = 1 while no server has told), `closed` = nobody may ask before, `refusals` = 429s without
--- any header in a row, `born` = when this hash was told what is remembered of an earlier one, and
--- `p:PROCESS` = `open:expires`, the permits that a process holds.
+-- any header in a row, and `p:PROCESS` = `open:expires`, the permits that a process holds.
+-- Of Redis' own memory: `born` = when this hash was told what is remembered of an earlier one, `told` =
+-- from when that is, `probe` = when the next request may ask the server whether it is right (0: it need
+-- not be asked), and `seq` grows with every change: a hash that has less of it than a process saw has
+-- gone back in time.
 -- What is used is always seen + all open ones. All times are milliseconds of Redis' clock. The hash
 -- has one field a living process beside these: reading all of it is cheap.
 local key = KEYS[1]
@@ -24,6 +27,9 @@ local function load()
   end
   local state = {
     born = tonumber(hash.born),
+    told = tonumber(hash.told) or 0,
+    probe = tonumber(hash.probe) or 0,
+    seq = tonumber(hash.seq) or 0,
     open = {},
     closed = tonumber(hash.closed) or 0,
     refusals = tonumber(hash.refusals) or 0,
@@ -66,6 +72,11 @@ local function open_total(state)
   return total
 end
 
+-- While those who hold permits tell of them again.
+local function is_settling(state)
+  return state.born and state.probe > 0 and now < state.born + ask.settle_ms
+end
+
 -- A window begins with its first request. Until the server tells, assume that this was ours.
 local function count(window, name, requests)
   if requests > 0 then
@@ -79,12 +90,16 @@ end
 -- The server's truth. Later end: a new window. Same end: answers may come out of order, the highest
 -- usage is the latest. An end half a window earlier: a straggler of the window before.
 local function observe(state, observed)
+  local settling = is_settling(state)
   for _, name in ipairs(NAMES) do
     local sight, window = observed[name], state[name]
     local reset = now + sight.reset_in_ms
     if sight.reset_in_ms > 0 and (window.guess == 1 or reset > window.reset - LENGTH[name] / 2) then
       window.limit = sight.limit
-      if window.guess == 1 or reset > window.reset + SLACK then
+      if settling and window.reset > 0 and reset <= window.reset + SLACK then
+        -- It may be from before the wipe, and what is remembered later than that.
+        window.seen = math.max(window.seen, sight.usage)
+      elseif window.guess == 1 or reset > window.reset + SLACK then
         window.seen, window.reset, window.guess = sight.usage, reset, 0
       else
         window.seen, window.reset = math.max(window.seen, sight.usage), math.min(window.reset, reset)
@@ -106,22 +121,31 @@ local function hold(state, open)
 end
 
 local function save(state)
-  local flat = { 'closed', string.format('%.0f', state.closed), 'refusals', state.refusals }
+  state.seq = state.seq + 1
+  local flat = {}
+  local function set(field, value)
+    flat[#flat + 1] = field
+    flat[#flat + 1] = string.format('%.0f', value)
+  end
+  for _, field in ipairs({ 'closed', 'refusals', 'told', 'probe', 'seq' }) do
+    set(field, state[field])
+  end
   if state.born then
-    flat[#flat + 1] = 'born'
-    flat[#flat + 1] = string.format('%.0f', state.born)
+    set('born', state.born)
+  else
+    redis.call('HDEL', key, 'born')
   end
   for _, name in ipairs(NAMES) do
     for field, value in pairs(state[name]) do
-      flat[#flat + 1] = name .. '.' .. field
-      flat[#flat + 1] = string.format('%.0f', value)
+      set(name .. '.' .. field, value)
     end
   end
   redis.call('HSET', key, unpack(flat))
 end
 
--- `spare` is what each window has left when all permits come back unspent.
-local function answer(state, granted, room, wait_ms, spare)
+-- `spare` is what each window has left when all permits come back unspent; `lost`: the process has to tell first what
+-- is remembered.
+local function answer(state, granted, room, wait_ms, spare, lost)
   local windows = {}
   for _, name in ipairs(NAMES) do
     windows[name] = {
@@ -133,6 +157,9 @@ local function answer(state, granted, room, wait_ms, spare)
   end
   return cjson.encode({
     born = state.born,
+    seq = state.seq,
+    lost = lost or false,
+    probing = state.probe > now,
     granted = granted,
     room = room,
     wait_ms = wait_ms,
