@@ -16,10 +16,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One in use tells by itself, and the round trip is saved.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
 
-/// No statement takes longer, and no transaction stands still longer: a process that froze in the
-/// middle of one gives its locks back, so that another can take over.
-const SESSION_LIMITS: &str =
-    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10s'";
+/// What is committed is durable, whatever the server's default is. No statement takes longer, and no
+/// transaction stands still longer: a process that froze in the middle of one gives its locks back, so
+/// that another can take over.
+const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = '60s';
+    SET idle_in_transaction_session_timeout = '10s'";
 
 /// The database of polar-sync.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ impl Store {
             })
             .after_connect(|connection, _| {
                 Box::pin(async move {
-                    sqlx::raw_sql(SESSION_LIMITS).execute(connection).await?;
+                    sqlx::raw_sql(SESSION).execute(connection).await?;
                     Ok(())
                 })
             })
@@ -114,7 +115,8 @@ impl Store {
 
     /// Begins a Postgres transaction; `name` is its label in metrics.
     pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
-        // Set locally, never assumed: what is committed here is durable before Polar deletes it.
+        // Set once more, in case a pooler before the server drops what a session sets: what is committed here is
+        // durable before Polar deletes it.
         let inner = self
             .pool
             .begin_with("BEGIN; SET LOCAL synchronous_commit = on")
