@@ -103,6 +103,7 @@ mod tests {
         let numbers = Numbers {
             active,
             suspect_lately,
+            deregistered_lately: 0,
             others: active + suspect_lately - 1,
         };
         let evidence = Evidence {

@@ -111,18 +111,26 @@ impl Judge<'_> {
         }
     }
 
-    /// Polar does not know the user: true of a user who is no longer registered, and of everybody
-    /// while the service is in trouble. It is believed while another user is known.
+    /// Polar does not know the user: true of a user who is no longer registered, and of many at once
+    /// while the service is in trouble. It is believed while another user is known, and not of a mass.
     async fn unknown(&self, session: &Session) -> Result<Judgement, StoreError> {
-        let row = session.connection();
-        let others = self.access.store.standing(row).await?.others;
+        let (row, now) = (session.connection(), self.clock.now());
         let is_known = |standing| standing == Standing::Good;
-        let change = if others == 0 || self.any_witness(row, is_known).await? {
-            deregistered()
-        } else {
-            suspect("unknown", self.clock.now() + self.rules.confirm_after)
-        };
-        Ok(Judgement::Change(change))
+        let since = row.suspect_since.unwrap_or(now);
+        let mut evidence = self.evidence(row, since, is_known).await?;
+        let numbers = &mut evidence.numbers;
+        numbers.suspect_lately += numbers.deregistered_lately;
+        if row.suspect_since.is_none() {
+            numbers.suspect_lately += 1;
+            numbers.active -= i64::from(row.state == ConnectionState::Active);
+        }
+        Ok(Judgement::Change(match judge(self.rules.hold, &evidence) {
+            Verdict::Revoked => deregistered(),
+            Verdict::Held if evidence.others_succeed => {
+                held(row, now, "Polar does not know many users at once")
+            }
+            Verdict::Held => suspect("unknown", now + self.rules.confirm_after),
+        }))
     }
 
     /// The token was refused twice: at a data call, and when Polar was asked about the user.
@@ -133,13 +141,12 @@ impl Judge<'_> {
             .map(|since| since + self.rules.confirm_after);
         let change = match (row.suspect_since, confirm_at) {
             (Some(since), Some(confirm_at)) if now >= confirm_at => {
-                match judge(self.rules.hold, &self.evidence(row, since).await?) {
+                let is_accepted = |standing| standing != Standing::Unauthorized;
+                let evidence = self.evidence(row, since, is_accepted).await?;
+                match judge(self.rules.hold, &evidence) {
                     Verdict::Revoked => revoked(row, now),
                     Verdict::Held => {
-                        tracing::error!(connection.id = %row.connection_id,
-                            "Polar refuses the tokens of many users at once: none of them counts as revoked \
-                             for now; check accesslink.client_id and Polar's status");
-                        suspect("held", now + HOLD_RECHECK)
+                        held(row, now, "Polar refuses the tokens of many users at once")
                     }
                 }
             }
@@ -153,13 +160,13 @@ impl Judge<'_> {
         &self,
         row: &ConnectionRow,
         since: Timestamp,
+        succeeds: impl Fn(Standing) -> bool,
     ) -> Result<Evidence, StoreError> {
-        let is_accepted = |standing| standing != Standing::Unauthorized;
         let waited = self.clock.now().duration_since(since);
         Ok(Evidence {
             numbers: self.access.store.standing(row).await?,
             suspect_for: waited.try_into().unwrap_or_default(),
-            others_succeed: self.any_witness(row, is_accepted).await?,
+            others_succeed: self.any_witness(row, succeeds).await?,
         })
     }
 
@@ -200,6 +207,13 @@ fn suspect(reason: &'static str, recheck_at: Timestamp) -> StateChange {
         reason: Some(reason),
         recheck_at: Some(recheck_at),
     }
+}
+
+/// A mass of users is in trouble at once, which is Polar's or the client's, not theirs.
+fn held(row: &ConnectionRow, now: Timestamp, why: &str) -> StateChange {
+    tracing::error!(connection.id = %row.connection_id,
+        "{why}: none of them counts as revoked for now; check accesslink.client_id and Polar's status");
+    suspect("held", now + HOLD_RECHECK)
 }
 
 fn revoked(row: &ConnectionRow, now: Timestamp) -> StateChange {

@@ -211,15 +211,18 @@ impl Store {
     }
 
     /// How connections stand, seen from a suspect: how many are active, and how many became suspect
-    /// within the 15 minutes before it did, or since.
+    /// within the 15 minutes before it did, or since; before now, if it is none.
     pub async fn standing(&self, of: &ConnectionRow) -> Result<Standing, StoreError> {
         sqlx::query_as!(
             Standing,
             r#"SELECT count(*) FILTER (WHERE state = 'active') AS "active!",
-                      count(*) FILTER (WHERE state = 'suspect' AND suspect_since >= $2::timestamptz - interval '15 minutes')
-                          AS "suspect_lately!",
-                      count(*) FILTER (WHERE connection_id <> $1) AS "others!"
-               FROM polar_sync.connection WHERE ended_at IS NULL AND state IN ('active', 'suspect')"#,
+                      count(*) FILTER (WHERE state = 'suspect' AND suspect_since >= since.at) AS "suspect_lately!",
+                      count(*) FILTER (WHERE state = 'revoked') AS "deregistered_lately!",
+                      count(*) FILTER (WHERE connection_id <> $1 AND state <> 'revoked') AS "others!"
+               FROM polar_sync.connection,
+                   (SELECT coalesce($2::timestamptz, polar_sync.now()) - interval '15 minutes' AS at) since
+               WHERE ended_at IS NULL AND (state IN ('active', 'suspect')
+                   OR state = 'revoked' AND state_reason = 'deregistered' AND state_since >= since.at)"#,
             of.connection_id.0,
             of.suspect_since.map(ToSqlx::to_sqlx) as _
         )
@@ -249,6 +252,8 @@ pub struct Standing {
     pub active: i64,
     /// Connections that became suspect within the 15 minutes before the one in question, or since.
     pub suspect_lately: i64,
+    /// Connections that were revoked meanwhile since Polar does not know their users.
+    pub deregistered_lately: i64,
     /// Active and suspect ones beside the one in question.
     pub others: i64,
 }

@@ -132,6 +132,41 @@ async fn when_everybody_is_refused_nobody_is_revoked() {
 }
 
 #[tokio::test]
+async fn when_many_are_not_known_at_once_they_are_held() {
+    const NOT_KNOWN: [u32; 4] = [1, 2, 3, 4];
+    const GONE: &str = "SELECT count(*) FROM polar_sync.connection
+        WHERE state = 'revoked' AND state_reason = 'deregistered'";
+    const HELD: &str = "SELECT count(*) FROM polar_sync.connection WHERE state = 'suspect' AND state_reason = 'held'";
+    let world = world(6).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_in_step().await;
+    for number in NOT_KNOWN {
+        let user = 10_000_000 + number;
+        let fault = json!({ "id": user.to_string(), "op": "*", "user": user, "times": null,
+            "action": { "type": "status", "status": 404 } });
+        world.sim.post("/faults", fault).await;
+        let job = format!(r#"{{"v":1,"user_id":"user_00{number}"}}"#);
+        world.xadd("interactive", &job).await;
+        // Two of six may have gone. The third would be half of them, within minutes.
+        let (gone, waiting) = (number.min(2), number.saturating_sub(2));
+        world.until("a user to be gone", GONE, gone.into()).await;
+        world.until("a user to be held", HELD, waiting.into()).await;
+    }
+    assert_eq!(world.number(STATE).await, 2);
+    for number in NOT_KNOWN {
+        let fault = format!("/faults/{}", 10_000_000 + number);
+        world.sim.delete(&fault).await;
+    }
+    world
+        .execute("UPDATE polar_sync.connection SET recheck_at = polar_sync.now() WHERE state = 'suspect'")
+        .await;
+    let active = "SELECT count(*) FROM api_v1.connections WHERE state = 'active'";
+    world.until("the others to be active", active, 4).await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[tokio::test]
 async fn a_withdrawn_consent_is_waited_for() {
     let world = world(1).await;
     let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
