@@ -66,8 +66,7 @@ pub const JOB_OUTCOMES: [&str; 7] = [
     "ok", "partial", "snoozed", "failed", "refused", "rejected", "dead",
 ];
 /// How a transaction of Polar's can end.
-pub const TRANSACTION_OUTCOMES: [&str; 5] =
-    ["committed", "unconfirmed", "lapsed", "blocked", "empty"];
+pub const TRANSACTION_OUTCOMES: [&str; 3] = ["committed", "unconfirmed", "blocked"];
 /// What can come of a webhook's event.
 pub const WEBHOOK_RESULTS: [&str; 7] = [
     "asked",
