@@ -149,3 +149,37 @@ async fn a_worker_killed_before_it_stored_new_tokens_is_waited_for_and_then_repl
     heir.stop().await;
     scheduler.stop().await;
 }
+
+/// From now on sessions of this database commit without waiting for the disk unless they say otherwise, and every write
+/// of one that does not say so is refused.
+const UNDURABLE: &str = "
+    CREATE FUNCTION refuse_undurable() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF current_setting('synchronous_commit') <> 'on' THEN
+            RAISE 'what is written to % may be lost', TG_TABLE_NAME;
+        END IF;
+        RETURN NULL;
+    END $$;
+    DO $$ DECLARE written name; BEGIN
+        FOR written IN SELECT tablename FROM pg_tables WHERE schemaname = 'polar_sync' LOOP
+            EXECUTE format('CREATE TRIGGER undurable AFTER INSERT OR UPDATE OR DELETE ON polar_sync.%I
+                FOR EACH STATEMENT EXECUTE FUNCTION refuse_undurable()', written);
+        END LOOP;
+        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+    END $$";
+
+#[tokio::test]
+async fn what_is_committed_is_durable_whatever_the_server_does_by_default() {
+    let world = world().await;
+    world.execute(UNDURABLE).await;
+    refuse(&world, "users.get", 1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_in_step().await;
+    assert_eq!(
+        world.number(GENERATION).await,
+        2,
+        "new tokens are written too"
+    );
+    world.assert_honest().await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
