@@ -127,9 +127,10 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    pub(crate) fn spawn(role: &str, environment: &[(String, String)], log: Stdio) -> Self {
+    /// Spawns a role, which its options may follow.
+    pub(crate) fn spawn(line: &str, environment: &[(String, String)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
-            .arg(role)
+            .args(line.split_whitespace())
             .envs(environment.iter().cloned())
             .env("POLAR_SYNC__TELEMETRY__METRICS_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())

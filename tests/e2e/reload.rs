@@ -1,4 +1,4 @@
-//! Secrets that change under processes that run.
+//! Secrets and the brake, which change under processes that run.
 
 use std::{fs, path::PathBuf};
 
@@ -10,23 +10,26 @@ use super::{
     database::Database,
     http::Api,
     processes::Role,
-    world::{KEY, OTHER_KEY, World},
+    world::{FIRST_ACCOUNT, KEY, OTHER_KEY, World},
 };
 
-/// A file that holds a secret, and is replaced as whole, as a mounted one is.
-struct SecretFile {
+/// A file that is replaced as whole, as a mounted one is.
+struct MountedFile {
     folder: TemporaryFolder,
     name: &'static str,
 }
 
-impl SecretFile {
-    /// Has `key` come from a file.
+impl MountedFile {
+    async fn create(name: &'static str, content: &str) -> Self {
+        let folder = TemporaryFolder::create().await.unwrap();
+        let file = Self { folder, name };
+        file.put(content);
+        file
+    }
+
+    /// Has the secret `key` come from a file.
     async fn of(world: &mut World, key: &'static str, value: &str) -> Self {
-        let file = Self {
-            folder: TemporaryFolder::create().await.unwrap(),
-            name: key,
-        };
-        file.put(value);
+        let file = Self::create(key, value).await;
         world.unset(key);
         world.set(&format!("{key}_FILE"), file.path().to_str().unwrap());
         file
@@ -36,9 +39,9 @@ impl SecretFile {
         self.folder.path().join(self.name)
     }
 
-    fn put(&self, value: &str) {
+    fn put(&self, content: &str) {
         let new = self.path().with_extension("new");
-        fs::write(&new, value).unwrap();
+        fs::write(&new, content).unwrap();
         fs::rename(new, self.path()).unwrap();
     }
 }
@@ -51,11 +54,12 @@ struct Logging {
 }
 
 impl Logging {
-    async fn spawn(world: &World, role: &str) -> Self {
+    /// Spawns a role, which its options may follow.
+    async fn spawn(world: &World, line: &str) -> Self {
         let folder = TemporaryFolder::create().await.unwrap();
         let log = folder.path().join("log");
         Self {
-            role: world.spawn_logging_to(role, &log),
+            role: world.spawn_logging_to(line, &log),
             log,
             _folder: folder,
         }
@@ -101,7 +105,7 @@ async fn keys_are_rotated_under_a_worker_that_runs() {
     for number in 0..USERS {
         world.connect_with_refresh_token(number).await;
     }
-    let keys = SecretFile::of(&mut world, "SECURITY__KEYS", KEY).await;
+    let keys = MountedFile::of(&mut world, "SECURITY__KEYS", KEY).await;
     let scheduler = world.spawn("scheduler");
     let worker = Logging::spawn(&world, "worker").await;
     world.until_in_step().await;
@@ -134,7 +138,7 @@ async fn keys_are_rotated_under_a_worker_that_runs() {
 async fn a_secret_that_cannot_be_used_is_named_and_the_old_one_stays() {
     let mut world = World::start(1, "small", &[]).await;
     world.connect(1).await;
-    let keys = SecretFile::of(&mut world, "SECURITY__KEYS", KEY).await;
+    let keys = MountedFile::of(&mut world, "SECURITY__KEYS", KEY).await;
     let worker = Logging::spawn(&world, "worker").await;
     world.until_in_step().await;
     let impostor = OTHER_KEY.replacen("k2:", "k1:", 1);
@@ -181,7 +185,7 @@ async fn a_password_of_the_database_changes_under_a_worker_that_runs() {
     let url = world.database.url_of("worker");
     let other = url.replacen("/polar_sync?", "/postgres?", 1);
     let first = with(url.clone(), "first");
-    let file = SecretFile::of(&mut world, "DATABASE__URL", &first).await;
+    let file = MountedFile::of(&mut world, "DATABASE__URL", &first).await;
     let worker = Logging::spawn(&world, "worker").await;
     world.until_in_step().await;
 
@@ -219,7 +223,7 @@ async fn a_password_of_the_database_changes_under_a_worker_that_runs() {
 async fn a_secret_of_our_client_changes_under_a_scheduler_that_runs() {
     let mut world = World::start(1, "small", &[]).await;
     world.connect(1).await;
-    let file = SecretFile::of(&mut world, "ACCESSLINK__CLIENT_SECRET", "outdated").await;
+    let file = MountedFile::of(&mut world, "ACCESSLINK__CLIENT_SECRET", "outdated").await;
     let scheduler = world.spawn("scheduler");
     let refused =
         "SELECT count(*) FROM polar_sync.pace WHERE notifications_failing_since IS NOT NULL";
@@ -235,7 +239,7 @@ async fn a_secret_of_our_client_changes_under_a_scheduler_that_runs() {
 #[tokio::test]
 async fn a_first_key_to_the_interface_changes() {
     let mut world = World::start(0, "small", &[]).await;
-    let file = SecretFile::of(&mut world, "API__BOOTSTRAP_KEY", "first").await;
+    let file = MountedFile::of(&mut world, "API__BOOTSTRAP_KEY", "first").await;
     let api = world.spawn_api_as_it_is("api").await;
     let status = async |key: &str| {
         let call = api.bare(Method::GET, "/api/v1/users");
@@ -251,4 +255,51 @@ async fn a_first_key_to_the_interface_changes() {
         .await;
     assert_eq!(status("first").await, 401);
     api.role.stop().await;
+}
+
+/// Commits of every kind that Polar has answered.
+async fn commits(world: &World) -> [u64; 3] {
+    let requests = async |kind: &str| world.sim.requests(&format!("{kind}.commit")).await;
+    [
+        requests("exercise").await,
+        requests("activity").await,
+        requests("physical_information").await,
+    ]
+}
+
+#[tokio::test]
+async fn a_brake_that_is_released_has_everything_committed_that_was_stored_before() {
+    let world = World::start(1, "small", &[]).await;
+    world.connect(1).await;
+    let file = MountedFile::create("polar-sync.toml", "sync.commit = 'off'").await;
+    let scheduler = world.spawn("scheduler");
+    let line = format!("worker --config {}", file.path().display());
+    let worker = Logging::spawn(&world, &line).await;
+    // Every record is here, and one transaction of each kind stays open on both sides.
+    let held = ["3 transactions open at Polar, 3 unfinished here"];
+    let durable = "SELECT count(*) FROM polar_sync.remote_transaction WHERE phase = 'durable'";
+    world
+        .until_true("everything to be stored", async || {
+            world.differences().await == held && world.number(durable).await == 3
+        })
+        .await;
+    sync(&world, 1).await;
+    // It is read again when the process is told to, and not before.
+    file.put("sync.commit = 'on'");
+    sync(&world, 1).await;
+    assert_eq!(commits(&world).await, [0; 3]);
+    assert_eq!(world.number(durable).await, 3);
+
+    worker.role.signal("-HUP").await;
+    worker
+        .until_logged(&world, "sync.commit is set anew", 1)
+        .await;
+    sync(&world, 1).await;
+    world.until_in_step().await;
+    assert_eq!(commits(&world).await, [1; 3]);
+    world.assert_content(FIRST_ACCOUNT).await;
+    world.assert_honest().await;
+    assert_eq!(world.number(FAILED_RUNS).await, 0);
+    worker.role.stop().await;
+    scheduler.stop().await;
 }

@@ -122,10 +122,11 @@ impl World {
         Role::spawn(role, &self.settings_of(role), Stdio::piped())
     }
 
-    /// Spawns a role that logs to a file.
-    pub(crate) fn spawn_logging_to(&self, role: &str, log: &std::path::Path) -> Role {
+    /// Spawns a role, which its options may follow, that logs to a file.
+    pub(crate) fn spawn_logging_to(&self, line: &str, log: &std::path::Path) -> Role {
         let log = std::fs::File::create(log).unwrap();
-        Role::spawn(role, &self.settings_of(role), log.into())
+        let role = line.split_whitespace().next().unwrap();
+        Role::spawn(line, &self.settings_of(role), log.into())
     }
 
     /// Runs a command to its end, with `input` as its standard input.
