@@ -11,6 +11,7 @@ mod convergence;
 mod damage;
 mod feed;
 mod fixtures;
+mod leader;
 mod lost;
 mod nights;
 mod raw;
