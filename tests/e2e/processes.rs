@@ -167,12 +167,21 @@ impl Role {
 
     /// SIGTERM, and everything that was logged.
     pub(crate) async fn stop_and_read(mut self) -> String {
-        let log = self
-            .log
-            .take()
-            .expect("a process that was spawned with its log kept");
+        let log = self.kept_log();
         self.stop().await;
         log.await.unwrap()
+    }
+
+    fn kept_log(&mut self) -> JoinHandle<String> {
+        let log = self.log.take();
+        log.expect("a process that was spawned with its log kept")
+    }
+
+    /// The exit code of a process that ends by itself, and everything that it logged.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
+        let log = self.kept_log();
+        let ended = within("the end of a process", self.child.wait()).await;
+        (ended.unwrap().code(), log.await.unwrap())
     }
 
     /// SIGTERM, and the exit code.

@@ -1,7 +1,9 @@
 //! The database roles: everything works with them, each process and command with a login of its own. (So do all tests
 //! of this kind; here nothing is left out, and the server's log is read.)
+//! None of them works on a server that may lose what it committed.
 
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -191,4 +193,22 @@ async fn every_process_and_command_does_its_work_with_the_rights_of_its_role() {
     let denied: Vec<_> = log.lines().filter(|line| line.contains("denied")).collect();
     assert_eq!(denied, [""; 0], "{log}");
     assert!(!log.contains("must be owner"), "{log}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_role_works_on_a_database_that_may_lose_what_it_committed(
+    #[values("worker", "scheduler", "api", "all")] role: &str,
+) {
+    let mut world = World::start(1, "small", &[]).await;
+    world.connect(1).await;
+    assert_eq!(world.text("SHOW fsync").await, "off");
+    world.set("API__LISTEN", "127.0.0.1:0");
+    world.unset("DATABASE__ALLOW_UNSAFE");
+    let (code, log) = world.spawn_logged(role).ended().await;
+    assert_eq!(code, Some(18), "{log}");
+    assert!(log.contains("Postgres runs with fsync off"), "{log}");
+    assert!(log.contains("database.allow_unsafe"), "{log}");
+    let requests = world.sim.get("/stats").await["requests"].clone();
+    assert_eq!(requests, json!({}), "nothing is asked of Polar");
 }
