@@ -72,32 +72,61 @@ async fn a_worker_killed_at_a_stage_loses_nothing(#[case] operation: &str, #[cas
     scheduler.stop().await;
 }
 
+/// Where every row of a user lies and which transaction wrote it: equal exactly when nothing was written.
+const FOOTPRINT: &str = "SELECT string_agg(row, ' ' ORDER BY row) FROM (
+    SELECT 'connection' || ctid || xmin AS row FROM polar_sync.connection
+    UNION ALL SELECT 'sync_state' || ctid || xmin FROM polar_sync.sync_state
+    UNION ALL SELECT 'kind_state' || ctid || xmin FROM polar_sync.kind_state
+    UNION ALL SELECT 'sync_request' || ctid || xmin FROM polar_sync.sync_request
+    UNION ALL SELECT 'sync_run' || ctid || xmin FROM polar_sync.sync_run
+    UNION ALL SELECT 'remote_transaction' || ctid || xmin FROM polar_sync.remote_transaction
+    UNION ALL SELECT 'raw_item' || ctid || xmin FROM polar_sync.raw_item
+    UNION ALL SELECT 'sleep' || ctid || xmin FROM polar_sync.sleep
+    UNION ALL SELECT 'workout' || ctid || xmin FROM polar_sync.workout
+    UNION ALL SELECT 'outbox' || ctid || xmin FROM polar_sync.outbox
+    UNION ALL SELECT 'change' || ctid || xmin FROM polar_sync.change) rows";
+
 #[tokio::test]
 async fn a_worker_frozen_beyond_its_lease_writes_nothing_afterwards() {
-    let world = short_lived(&[]).await;
-    let fault = hold(&world, "exercise.item", "before").await;
+    const ENDED: &str = "polar_sync_queue_settled_total";
+    let mut world = short_lived(&[]).await;
+    // What Polar answered before the freeze still counts after it.
+    world.set("ACCESSLINK__REQUEST_TIMEOUT", "2m");
+    let fault = hold(&world, "sleep.list", "after").await;
     world.connect(1).await;
     let scheduler = world.spawn("scheduler");
-    let frozen = world.spawn("worker");
+    let frozen = world.spawn_measured("worker");
     held(&world, &fault).await;
-    frozen.signal("-STOP").await;
+    let ended = frozen.total(ENDED).await;
+    frozen.role.signal("-STOP").await;
     world
         .sim
         .post(&format!("/faults/{fault}/release"), json!({}))
         .await;
+    // It was given a night whose score changes before anybody else reads it: what it would write is
+    // fetched later than what the heir stores, and is not the same.
+    let ledger = world.sim.get("/ledger/users/10000001").await;
+    let night = json!({ "date": ledger["items"]["sleep"][0]["date"], "sleep_score": 7 });
+    world.sim.post("/users/10000001/nights", night).await;
+    let rescored = "SELECT count(*) FROM api_v1.sleeps WHERE score = 7";
     let heir = world.spawn("worker");
+    world.until("the new score", rescored, 1).await;
     world.until_in_step().await;
-    let changes = world.number("SELECT count(*) FROM polar_sync.change").await;
-    frozen.signal("-CONT").await;
-    assert_eq!(frozen.stop().await, Some(0));
-    world.until_in_step().await;
-    assert_eq!(
-        world.number("SELECT count(*) FROM polar_sync.change").await,
-        changes
-    );
+    // From here on the frozen one alone could write.
+    assert_eq!(heir.stop().await, Some(0));
+    assert_eq!(scheduler.stop().await, Some(0));
+    let before = world.text(FOOTPRINT).await;
+    frozen.role.signal("-CONT").await;
+    world
+        .until_true("the run that was frozen to end", async || {
+            frozen.total(ENDED).await > ended
+        })
+        .await;
+    assert_eq!(frozen.role.stop().await, Some(0));
+    assert_eq!(world.number(rescored).await, 1);
+    assert_eq!(world.text(FOOTPRINT).await, before);
     world.assert_content(FIRST_ACCOUNT).await;
-    heir.stop().await;
-    scheduler.stop().await;
+    world.assert_honest().await;
 }
 
 #[rstest]

@@ -1,6 +1,10 @@
 //! Processes that end with the test: the simulator, and polar-sync itself.
 
-use std::{borrow::Cow, process::Stdio};
+use std::{
+    borrow::Cow,
+    net::{SocketAddr, TcpListener},
+    process::Stdio,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -192,6 +196,48 @@ impl Role {
             .unwrap()
             .code()
     }
+}
+
+/// A role whose log is kept, and whose metrics can be read.
+pub(crate) struct Measured {
+    pub(crate) role: Role,
+    address: SocketAddr,
+}
+
+impl Measured {
+    pub(crate) fn spawn(role: &str, environment: &[(String, String)]) -> Self {
+        let address = free_address();
+        let line = format!("{role} --set telemetry.metrics_listen={address}");
+        let role = Role::spawn(&line, environment, Stdio::piped());
+        Self { role, address }
+    }
+
+    /// Its metrics, as a scrape gets them.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.address);
+        let answer = reqwest::get(&url).await.unwrap();
+        assert_eq!(answer.status(), 200, "{url}");
+        answer.text().await.unwrap()
+    }
+
+    /// The sum of a metric over all its labels; 0 while none was recorded.
+    pub(crate) async fn total(&self, metric: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let values = metrics.lines().filter_map(|line| {
+            let rest = line.strip_prefix(metric)?;
+            let value = rest
+                .starts_with(['{', ' '])
+                .then(|| rest.rsplit(' ').next());
+            value.flatten()
+        });
+        values.map(|value| value.parse::<f64>().unwrap()).sum()
+    }
+}
+
+/// An address that is free now. Somebody else might take it in between: then the role ends, and the test says so.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
 
 /// What a command said before it ended.

@@ -18,7 +18,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
     database::Database,
-    processes::{self, Role, Said, Sim},
+    processes::{self, Measured, Role, Said, Sim},
     test_redis::TestRedis,
 };
 
@@ -122,6 +122,11 @@ impl World {
         Role::spawn(role, &self.settings_of(role), Stdio::piped())
     }
 
+    /// Spawns a role whose log is kept, and whose metrics can be read.
+    pub(crate) fn spawn_measured(&self, role: &str) -> Measured {
+        Measured::spawn(role, &self.settings_of(role))
+    }
+
     /// Spawns a role, which its options may follow, that logs to a file.
     pub(crate) fn spawn_logging_to(&self, line: &str, log: &std::path::Path) -> Role {
         let log = std::fs::File::create(log).unwrap();
@@ -172,18 +177,19 @@ impl World {
 
     /// Connects one account, numbered from 0; its access token.
     pub(crate) async fn connect_one(&self, number: u32) -> String {
-        self.connect_by(number, json!({ "registered": false }))
-            .await
+        let wish = json!({ "registered": false });
+        let tokens = self.connect_by(number, wish).await;
+        tokens.access_token.expose().to_owned()
     }
 
     /// Connects one account with a token that can be refreshed.
-    pub(crate) async fn connect_with_refresh_token(&self, number: u32) {
+    pub(crate) async fn connect_with_refresh_token(&self, number: u32) -> TokenSet {
         let wish = json!({ "registered": false, "refresh": true });
-        self.connect_by(number, wish).await;
+        self.connect_by(number, wish).await
     }
 
-    /// Connects one account with the token that the simulator gives for this wish.
-    pub(crate) async fn connect_by(&self, number: u32, wish: Value) -> String {
+    /// Connects one account with the tokens that the simulator gives for this wish.
+    pub(crate) async fn connect_by(&self, number: u32, wish: Value) -> TokenSet {
         let account = FIRST_ACCOUNT + i64::from(number);
         let path = format!("/users/{account}/token");
         let tokens = self.sim.post(&path, wish).await;
@@ -210,7 +216,7 @@ impl World {
             .await
             .wake(&user_id, request.lane, request.cause, request.task_id)
             .await;
-        tokens.access_token.expose().to_owned()
+        tokens
     }
 
     /// The configuration of processes that are spawned.

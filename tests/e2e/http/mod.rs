@@ -8,13 +8,14 @@ mod limits;
 mod polar_events;
 mod trigger;
 
-use std::net::TcpListener;
-
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{processes::Role, world::World};
+use super::{
+    processes::{Role, free_address},
+    world::World,
+};
 
 /// The key that every test's interface is configured with.
 const KEY: &str = "your_key";
@@ -35,10 +36,7 @@ impl World {
 
     /// The same, with the key that is configured.
     pub(crate) async fn spawn_api_as_it_is(&mut self, role: &str) -> Api {
-        // Somebody else might take the port in between: then the role ends, and the test says so.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = free_address();
         let base = format!("http://127.0.0.1:{}", address.port());
         self.set("API__LISTEN", &address.to_string());
         self.set("API__PUBLIC_URL", &base);
