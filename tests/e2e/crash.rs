@@ -2,7 +2,7 @@
 //! is lost, and nothing is stored twice.
 
 use futures::future::join_all;
-use polar_sync::store::Store;
+use polar_sync::{ops::servers::TemporaryFolder, store::Store};
 use rstest::rstest;
 use serde_json::json;
 
@@ -213,4 +213,70 @@ async fn restarts_of_redis_and_postgres_lose_nothing() {
     world.assert_honest().await;
     worker.stop().await;
     scheduler.stop().await;
+}
+
+/// The statement that settles a run, while it waits for somebody's lock.
+const SETTLING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE polar_sync.sync_run%'";
+
+/// Entries of the lane that were handed out and not acknowledged, each with its consumer, its idle time and the
+/// number of its deliveries.
+async fn pending(world: &World) -> Vec<(String, String, u64, u64)> {
+    let line = &[
+        "XPENDING",
+        "polar-sync:jobs:periodic",
+        "workers",
+        "-",
+        "+",
+        "9",
+    ];
+    world.redis.command(line).await
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_written_down_keeps_its_entry_until_it_can() {
+    let database = Database::own().await;
+    let mut world = short_lived_on(database, &[]).await;
+    let fault = hold(&world, "exercise.list", "before").await;
+    world.connect(1).await;
+    let folder = TemporaryFolder::create().await.unwrap();
+    let log = folder.path().join("log");
+    // Without a scheduler nobody queues the request again: what is not pending is not run.
+    let worker = world.spawn_logging_to("worker", &log);
+    held(&world, &fault).await;
+    let entries = pending(&world).await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let running = "SELECT 1 FROM polar_sync.sync_request WHERE state = 'running' FOR UPDATE";
+    let holder = world.lock(running).await;
+    world
+        .sim
+        .post(&format!("/faults/{fault}/release"), json!({}))
+        .await;
+    world
+        .until("the run to be about to be settled", SETTLING, 1)
+        .await;
+    world.database.crash().await;
+    drop(holder);
+    world
+        .until_true("the worker to notice", async || {
+            let log = std::fs::read_to_string(&log).unwrap();
+            log.contains("the end of a run could not be written down")
+        })
+        .await;
+    let still = pending(&world).await;
+    assert_eq!(still.len(), 1, "{still:?}");
+    assert_eq!(still[0].0, entries[0].0);
+
+    world.database.recover().await;
+    let done = "SELECT count(*) FROM polar_sync.sync_request WHERE state = 'done'";
+    world.until("the request to be done", done, 1).await;
+    world
+        .until_true("the entry to be acknowledged", async || {
+            pending(&world).await.is_empty()
+        })
+        .await;
+    world.until_in_step().await;
+    world.assert_content(FIRST_ACCOUNT).await;
+    world.assert_honest().await;
+    worker.stop().await;
 }

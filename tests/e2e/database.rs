@@ -21,8 +21,11 @@ END $$";
 pub(crate) struct Database {
     url: String,
     /// Its server, where that is its own.
-    server: Option<(Postgres, TemporaryFolder)>,
+    server: Option<Server>,
 }
+
+/// A server of a world's own; none runs while it is away.
+type Server = (Option<Postgres>, TemporaryFolder);
 
 impl Database {
     pub(crate) async fn shared() -> Self {
@@ -33,10 +36,10 @@ impl Database {
         let (postgres, folder) = start().await;
         let url = postgres.url(DATABASE);
         migrate(&url).await;
-        Self::with_logins(url, Some((postgres, folder))).await
+        Self::with_logins(url, Some((Some(postgres), folder))).await
     }
 
-    async fn with_logins(url: String, server: Option<(Postgres, TemporaryFolder)>) -> Self {
+    async fn with_logins(url: String, server: Option<Server>) -> Self {
         let mut owner = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(LOGINS).execute(&mut owner).await.unwrap();
         Self { url, server }
@@ -74,12 +77,24 @@ impl Database {
 
     /// Stops the server under its clients at once, as a crash would, and starts it again: it recovers from its log.
     pub(crate) async fn restart(&mut self) {
-        let (mut postgres, folder) = self.server.take().expect("others use a shared server");
+        self.crash().await;
+        self.recover().await;
+    }
+
+    /// Stops the server under its clients at once, as a crash would. It is away until it recovers.
+    pub(crate) async fn crash(&mut self) {
+        let (postgres, _) = self.server.as_mut().expect("others use a shared server");
+        let mut postgres = postgres.take().expect("a server that runs");
         let pid = postgres.id().expect("a server that runs").to_string();
         let sent = Command::new("kill").args(["-QUIT", &pid]).status().await;
         assert!(sent.unwrap().success());
         postgres.ended().await.unwrap();
-        let postgres = Postgres::start(folder.path(), Durability::Fast).await;
-        self.server = Some((postgres.unwrap(), folder));
+    }
+
+    /// Starts the server again after a crash.
+    pub(crate) async fn recover(&mut self) {
+        let (postgres, folder) = self.server.as_mut().expect("others use a shared server");
+        let started = Postgres::start(folder.path(), Durability::Fast).await;
+        *postgres = Some(started.unwrap());
     }
 }

@@ -42,6 +42,13 @@ impl Names {
     }
 }
 
+/// Whether it is part of what tells readers of an erasure.
+fn is_notice(text: &str) -> bool {
+    text.starts_with("erasure ")
+        || (text.starts_with("change ") && text.contains(",user,deleted,1,"))
+        || text.contains("connection.erased")
+}
+
 /// Waits until the changes have their numbers.
 async fn until_numbered(world: &World) {
     let unnumbered = "SELECT count(*) FROM polar_sync.outbox";
@@ -119,12 +126,7 @@ async fn everything_of_a_user_goes_and_nothing_of_others() {
 
     // What is left until readers have noticed.
     let found = names.found(&world).await;
-    let is_notice = |text: &&String| {
-        text.starts_with("erasure ")
-            || (text.starts_with("change ") && text.contains(",user,deleted,1,"))
-            || text.contains("connection.erased")
-    };
-    assert_eq!(found.iter().filter(is_notice).count(), 3, "{found:#?}");
+    assert!(found.iter().all(|text| is_notice(text)), "{found:#?}");
     assert_eq!(found.len(), 3, "{found:#?}");
     let notice = "SELECT count(*) FROM api_v1.changes WHERE user_id = 'user_001' AND kind = 'user'
                   AND change = 'deleted'";
@@ -225,6 +227,90 @@ async fn an_erasure_that_polar_did_not_answer_goes_on_when_it_is_called_again() 
         )
         .await;
     assert_eq!(world.text(state).await, "active");
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+/// What an erasure comes to after its first batch.
+const WORKOUTS: &str = "SELECT 1 FROM polar_sync.workout FOR UPDATE";
+
+/// An operator's statement that waits for somebody's lock.
+const BLOCKED: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = 'operator_login' AND wait_event_type = 'Lock'";
+
+#[tokio::test]
+async fn an_erasure_that_was_killed_at_a_stage_ends_when_it_is_called_again() {
+    let world = World::start(1, "small", &[]).await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    world.until_in_step().await;
+    leave_traces(&world).await;
+    // Fewer than two batches, and more than one.
+    world
+        .execute(
+            "INSERT INTO polar_sync.dead (dead_id, connection_id, user_id, job, error_class, error, attempts, died_at)
+             SELECT gen_random_uuid(), connection_id, user_id, '{}', 'c', 'e', 1, polar_sync.now()
+             FROM polar_sync.connection, generate_series(1, 2500) WHERE ended_at IS NULL",
+        )
+        .await;
+    until_numbered(&world).await;
+    let names = Names::of(&world, "user_001").await;
+
+    // Between two batches.
+    let holder = world.lock(WORKOUTS).await;
+    let mut killed = world.begin("users erase user_001 --yes");
+    world
+        .until("the second batch to stand still", BLOCKED, 1)
+        .await;
+    killed.kill().await.unwrap();
+    // The server would end the statement even so.
+    world
+        .execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = 'operator_login' AND wait_event_type = 'Lock'",
+        )
+        .await;
+    holder.close().await.unwrap();
+    let dead = world.number("SELECT count(*) FROM polar_sync.dead").await;
+    assert!((1..2_500).contains(&dead), "{dead}");
+    let state = "SELECT state FROM api_v1.connections";
+    assert_eq!(world.text(state).await, "erasing");
+    let receipt = "SELECT string_agg(erasure_id::text, ' ') FROM polar_sync.erasure";
+    let began = world.text(receipt).await;
+    until_numbered(&world).await;
+
+    // Between the last row and Redis, which carries out nothing that writes for a while.
+    let holder = world.lock(WORKOUTS).await;
+    let mut killed = world.begin("users erase user_001 --yes");
+    world.until("the rows to be deleted", BLOCKED, 1).await;
+    let paused: String = world
+        .redis
+        .command(&["CLIENT", "PAUSE", "600000", "WRITE"])
+        .await;
+    assert_eq!(paused, "OK");
+    holder.close().await.unwrap();
+    let ended = "SELECT count(*) FROM polar_sync.erasure WHERE erased_at IS NOT NULL";
+    world.until("every row to be gone", ended, 1).await;
+    killed.kill().await.unwrap();
+    // Nothing that it has sent is carried out afterwards.
+    let _: i64 = world
+        .redis
+        .command(&["CLIENT", "KILL", "TYPE", "normal"])
+        .await;
+    let _: String = world.redis.command(&["CLIENT", "UNPAUSE"]).await;
+    let left: usize = world.redis.command(&["XLEN", "polar-sync:rejected"]).await;
+    assert_eq!(left, 3, "Redis is as it was");
+
+    let again = world.command("users erase user_001 --yes", "").await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stdout.contains("erased already"), "{again:?}");
+    assert!(again.stdout.contains(&began), "{again:?}");
+    assert_eq!(world.text(receipt).await, began);
+    assert_eq!(world.sim.requests("users.delete").await, 1);
+    until_numbered(&world).await;
+    let found = names.found(&world).await;
+    assert!(found.iter().all(|text| is_notice(text)), "{found:#?}");
+    assert_eq!(found.len(), 3, "{found:#?}");
     worker.stop().await;
     scheduler.stop().await;
 }

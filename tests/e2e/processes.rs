@@ -248,9 +248,9 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
-/// Runs a command of polar-sync to its end, with `input` as its standard input.
-pub(crate) async fn command(line: &str, environment: &[(String, String)], input: &str) -> Said {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_polar-sync"))
+/// Begins a command of polar-sync.
+pub(crate) fn begin(line: &str, environment: &[(String, String)]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_polar-sync"))
         .args(line.split_whitespace())
         .envs(environment.iter().cloned())
         .stdin(Stdio::piped())
@@ -258,7 +258,12 @@ pub(crate) async fn command(line: &str, environment: &[(String, String)], input:
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Runs a command of polar-sync to its end, with `input` as its standard input.
+pub(crate) async fn command(line: &str, environment: &[(String, String)], input: &str) -> Said {
+    let mut child = begin(line, environment);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
     drop(stdin);

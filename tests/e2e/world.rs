@@ -15,6 +15,7 @@ use polar_sync::{
 };
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::process::Child;
 
 use super::{
     database::Database,
@@ -137,6 +138,11 @@ impl World {
     /// Runs a command to its end, with `input` as its standard input.
     pub(crate) async fn command(&self, line: &str, input: &str) -> Said {
         processes::command(line, &self.settings_of("operator"), input).await
+    }
+
+    /// Begins a command that is not waited for.
+    pub(crate) fn begin(&self, line: &str) -> Child {
+        processes::begin(line, &self.settings_of("operator"))
     }
 
     /// The settings of a process: it has no more rights in Postgres than its role needs.
@@ -272,6 +278,15 @@ impl World {
     pub(crate) async fn execute(&self, sql: &'static str) {
         let mut db = PgConnection::connect(self.database.url()).await.unwrap();
         sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    }
+
+    /// Holds the rows that a statement locks, until the connection is closed.
+    pub(crate) async fn lock(&self, sql: &'static str) -> PgConnection {
+        let mut db = PgConnection::connect(self.database.url()).await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut db).await.unwrap();
+        let locked = sqlx::raw_sql(sql).fetch_all(&mut db).await.unwrap();
+        assert!(!locked.is_empty(), "nothing is locked");
+        db
     }
 
     /// Waits until a query gives this number.

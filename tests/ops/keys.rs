@@ -1,10 +1,13 @@
 //! `keys`.
 
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use super::desk::{Desk, KEY};
 
 const OTHER: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+
+const THIRD: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=";
 
 #[tokio::test]
 async fn new_keys_are_recorded_and_listed_with_what_they_seal() {
@@ -114,4 +117,43 @@ async fn what_no_key_opens_is_named_and_the_rest_is_sealed_anew() {
         "{rotated:?}"
     );
     assert_eq!(desk.text(BY_KEY).await, "k0=1 k1=1 k2=1");
+}
+
+/// The connection that a change of keys comes to last.
+const LAST: &str =
+    "BEGIN; SELECT FROM polar_sync.connection ORDER BY connection_id DESC LIMIT 1 FOR UPDATE";
+
+/// Statements that wait for somebody's lock.
+const BLOCKED: &str = "SELECT count(*)::text FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+#[tokio::test]
+async fn a_change_of_keys_that_was_killed_goes_on_where_it_was() {
+    // More than a batch.
+    let mut desk = Desk::with_users(1_100).await;
+    desk.set("POLAR_SYNC__SECURITY__KEYS", &format!("k2:{OTHER},{KEY}"));
+    let before = desk.text(STANDING).await;
+    let mut holder = PgConnection::connect(desk.database_url()).await.unwrap();
+    sqlx::raw_sql(LAST).execute(&mut holder).await.unwrap();
+    let mut killed = desk.spawn("keys rotate");
+    desk.until(BLOCKED, "1").await;
+    killed.kill().await.unwrap();
+    holder.close().await.unwrap();
+    assert_eq!(desk.text(BY_KEY).await, "k1=100 k2=1000");
+
+    desk.run("keys rotate").await.told(
+        "key k2 seals the tokens of 100 more connections and the secrets of 0 more webhooks\n\
+         key k1 seals nothing any more",
+    );
+    assert_eq!(desk.text(BY_KEY).await, "k2=1100");
+    // Without the old key everything opens, or it could not be sealed once more.
+    desk.set(
+        "POLAR_SYNC__SECURITY__KEYS",
+        &format!("k3:{THIRD},k2:{OTHER}"),
+    );
+    desk.run("keys rotate")
+        .await
+        .told("key k3 seals the tokens of 1100 more connections");
+    assert_eq!(desk.text(BY_KEY).await, "k3=1100");
+    assert_eq!(desk.text(STANDING).await, before);
 }
