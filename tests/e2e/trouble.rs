@@ -1,9 +1,10 @@
 //! Trouble that is of one item, of one answer or of the service, and must not become a user's.
 
+use rstest::rstest;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::world::{World, within};
+use super::world::{FIRST_ACCOUNT, World, within};
 
 /// Faults of this action at every matching request, until they are removed.
 async fn always(world: &World, operation: &str, action: serde_json::Value) {
@@ -118,6 +119,101 @@ async fn a_commit_that_failed_waits_for_the_brake() {
         .await;
     assert_eq!(world.sim.requests("exercise.commit").await, commits);
     worker.stop().await;
+    scheduler.stop().await;
+}
+
+/// Waits until exercises have failed.
+async fn until_exercises_failed(world: &World) {
+    let failed = "SELECT count(*) FROM polar_sync.kind_state WHERE kind = 'exercise' AND error_class IS NOT NULL";
+    world.until("exercises to fail", failed, 1).await;
+}
+
+/// Asks for the user's exercises until everything is here.
+async fn ask_until_in_step(world: &World) {
+    world
+        .until_true("ledger and Postgres to agree", async || {
+            if world.differences().await.is_empty() {
+                return true;
+            }
+            let job = r#"{"v":1,"user_id":"user_001","kinds":["exercise"]}"#;
+            world.xadd("interactive", job).await;
+            false
+        })
+        .await;
+}
+
+/// The transactions with exercises that were opened, each with its phase.
+const OPENED: &str = "SELECT string_agg(polar_transaction_id || ' ' || phase, ', ')
+    FROM polar_sync.remote_transaction WHERE kind = 'exercise' AND polar_transaction_id IS NOT NULL";
+
+#[tokio::test]
+async fn a_list_that_fails_is_asked_for_again_in_the_same_transaction() {
+    let world = World::start(1, "small", &[]).await;
+    let down = json!({ "type": "status", "status": 500 });
+    always(&world, "exercise.list", down).await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    until_exercises_failed(&world).await;
+    let opened = world.text(OPENED).await;
+    let id = opened.strip_suffix(" open").unwrap();
+    let lists = world.sim.requests("exercise.list").await;
+    let job = r#"{"v":1,"user_id":"user_001","kinds":["exercise"],"request_id":"second"}"#;
+    world.xadd("interactive", job).await;
+    let ended = "SELECT count(*) FROM api_v1.sync_runs
+        WHERE 'second' = ANY (request_ids) AND finished_at IS NOT NULL";
+    world.until("a second run that fails", ended, 1).await;
+    assert!(world.sim.requests("exercise.list").await > lists);
+    assert_eq!(world.text(OPENED).await, opened);
+    assert_eq!(world.sim.requests("exercise.commit").await, 0);
+
+    world.sim.delete("/faults").await;
+    ask_until_in_step(&world).await;
+    assert_eq!(world.text(OPENED).await, format!("{id} committed"));
+    assert_eq!(world.sim.requests("exercise.commit").await, 1);
+    world.assert_content(FIRST_ACCOUNT).await;
+    world.assert_honest().await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_commit_that_is_refused_is_made_up_for_by_another_worker(
+    #[values(401, 403, 429, 503)] status: u16,
+    #[values("before", "after")] when: &str,
+) {
+    let world = World::start(1, "small", &[]).await;
+    let action = json!({ "type": "status", "status": status, "headers": { "retry-after": "1" } });
+    let fault = json!({ "op": "exercise.commit", "when": when, "times": null, "action": action });
+    world.sim.post("/faults", fault).await;
+    world.connect(1).await;
+    let (scheduler, worker) = (world.spawn("scheduler"), world.spawn("worker"));
+    until_exercises_failed(&world).await;
+    worker.stop().await;
+    let opened = world.text(OPENED).await;
+    let id = opened.strip_suffix(" committing").unwrap();
+    world.sim.delete("/faults").await;
+    if when == "after" {
+        // Then there is nothing to be had, which is believed once the transaction's life is over.
+        world.sim.post("/clock", json!({ "advance_s": 900 })).await;
+        let later = "UPDATE polar_sync.clock SET shift = shift + interval '900 seconds'";
+        world.execute(later).await;
+    }
+
+    let heir = world.spawn("worker");
+    ask_until_in_step(&world).await;
+    // What took effect at Polar, whatever was answered, is gone when it is asked for again.
+    let phase = if when == "before" {
+        "committed"
+    } else {
+        "unconfirmed"
+    };
+    assert_eq!(world.text(OPENED).await, format!("{id} {phase}"));
+    let never_left = "SELECT count(*) FROM polar_sync.connection WHERE state = 'active' AND state_since = connected_at";
+    assert_eq!(world.number(never_left).await, 1);
+    world.assert_content(FIRST_ACCOUNT).await;
+    world.assert_honest().await;
+    heir.stop().await;
     scheduler.stop().await;
 }
 
