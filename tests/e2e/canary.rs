@@ -7,14 +7,8 @@ use super::world::{FIRST_ACCOUNT, World, user};
 /// A heart rate that no id, time or count of this test contains.
 const CANARY_BPM: u32 = 187_187;
 
-#[tokio::test]
-async fn no_token_and_no_heart_rate_is_in_logs_metrics_redis_or_errors() {
-    let mut world = World::start(2, "small", &["--switch", "refresh_tokens=rotating"]).await;
-    world.set("TELEMETRY__LOG", "trace");
-    let mut tokens = vec![world.connect_one(0).await];
-    let refreshing = world.connect_with_refresh_token(1).await;
-    tokens.push(refreshing.access_token.expose().to_owned());
-    tokens.push(refreshing.refresh_token.unwrap().expose().to_owned());
+/// Has a token refused that can be refreshed, and answers broken that hold health values.
+async fn script_faults(world: &World) {
     let refused = json!({ "op": "exercise.create", "user": FIRST_ACCOUNT + 1, "times": 1,
         "action": { "type": "status", "status": 401 } });
     world.sim.post("/faults", refused).await;
@@ -27,6 +21,17 @@ async fn no_token_and_no_heart_rate_is_in_logs_metrics_redis_or_errors() {
     world.sim.post("/faults", odd).await;
     let zones = json!({ "op": "exercise.zones", "times": 1, "action": { "type": "truncate", "after_bytes": 30 } });
     world.sim.post("/faults", zones).await;
+}
+
+#[tokio::test]
+async fn no_token_and_no_heart_rate_is_in_logs_metrics_redis_or_errors() {
+    let mut world = World::start(2, "small", &["--switch", "refresh_tokens=rotating"]).await;
+    world.set("TELEMETRY__LOG", "trace");
+    let mut tokens = vec![world.connect_one(0).await];
+    let refreshing = world.connect_with_refresh_token(1).await;
+    tokens.push(refreshing.access_token.expose().to_owned());
+    tokens.push(refreshing.refresh_token.unwrap().expose().to_owned());
+    script_faults(&world).await;
     let (scheduler, worker) = (
         world.spawn_measured("scheduler"),
         world.spawn_measured("worker"),
