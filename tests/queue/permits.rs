@@ -513,6 +513,8 @@ async fn a_flush_does_not_spend_twice() {
     assert_eq!((restored.short, restored.long), (before.short, before.long));
     let refusal = closed(&permits, Urgency::Interactive).await;
     assert_eq!(refusal.why, ClosedBy::Memory, "they tell what they hold");
+    let room = permits.has_room_for(1, Urgency::Interactive).await;
+    assert_eq!(room.unwrap_err().why, ClosedBy::Memory);
     until_open(&permits).await.answered(Some(rate(290, 200)));
     assert_eq!(used_short(&permits).await, 290, "the server overrules it");
 

@@ -222,7 +222,7 @@ impl Permits {
             return Err(closed);
         }
         let answer = self.exchange(&turn, urgency, false).await?;
-        if answer.closed_for().is_some() {
+        if answer.closed_for().is_some() || answer.probing {
             return Err(answer.closed());
         }
         let pooled = guard(&self.inner.local).pooled(urgency, Instant::now());

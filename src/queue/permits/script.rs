@@ -91,8 +91,8 @@ pub(super) struct Answer {
     seq: u64,
     /// This process has to tell first what is remembered.
     pub(super) lost: bool,
-    /// Redis lost its memory, and Polar has not told yet how the windows stand.
-    probing: bool,
+    /// Redis lost its memory, and nobody may ask Polar yet how the windows stand.
+    pub(super) probing: bool,
     /// Permits in the block.
     pub(super) granted: u32,
     /// What is left for the urgency that asked.
